@@ -1,0 +1,4 @@
+//! sobot-hook
+pub mod clock;
+pub mod ids;
+pub mod messenger;

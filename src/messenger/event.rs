@@ -1,0 +1,318 @@
+//! One event: where it was found becomes kind, keys, times, facts and the bytes to keep.
+
+use chrono::{DateTime, Utc};
+
+use super::envelope::Found;
+use super::facts::{self, Direction, Facts};
+use super::journal_body::Body;
+use super::json::{Json, Type};
+use super::{key, time};
+use crate::ids::{EventKey, Mid, PageId, UserId};
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A message, from either side, or its unsending.
+    Message,
+    /// Messages of the page arrived.
+    Delivery,
+    /// Messages of the page were read.
+    Read,
+    /// The user opted in or out of something.
+    Optin,
+    /// An asynchronous upload came to its end.
+    Upload,
+    /// Everything else.
+    Other,
+}
+
+impl Kind {
+    /// The name in SQL and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Delivery => "delivery",
+            Self::Read => "read",
+            Self::Optin => "optin",
+            Self::Upload => "upload",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What an event was wrapped in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    /// The ordinary `messaging` array.
+    Messaging,
+    /// The `standby` array: another app holds the conversation.
+    Standby,
+    /// The `changes` array: page fields, and the dashboard's test button. Never folded.
+    Changes,
+    /// Sobot's bare upload callback.
+    Callback,
+    /// JSON in which no event was found, whole.
+    Document,
+}
+
+impl Container {
+    /// The name in SQL.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Messaging => "messaging",
+            Self::Standby => "standby",
+            Self::Changes => "changes",
+            Self::Callback => "callback",
+            Self::Document => "document",
+        }
+    }
+}
+
+/// Why an event is kept but changes no state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// Its kind's value is no object.
+    NotAnObject,
+    /// An id longer than [`crate::ids::MAX_ID_BYTES`].
+    IdTooLong,
+    /// No user to attach it to.
+    NoUser,
+    /// No page to attach it to.
+    NoPage,
+    /// A message without its id.
+    NoMid,
+    /// A subscription without its topic.
+    NoTopic,
+    /// A callback without what it answers to.
+    NoTrackId,
+    /// A callback without what the upload became.
+    NoAttachmentId,
+    /// A receipt that names neither messages nor a time.
+    NoWatermark,
+    /// Neither stop nor resume.
+    UnknownStatus,
+    /// A time before Facebook.
+    TimeTooEarly,
+    /// A time in a future that no clock error explains.
+    TimeTooLate,
+    /// More events in one body than are taken apart.
+    TooManyEvents,
+}
+
+impl Note {
+    /// The text in `events.note`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAnObject => "not an object",
+            Self::IdTooLong => "id over 512 bytes",
+            Self::NoUser => "no user id",
+            Self::NoPage => "no page id",
+            Self::NoMid => "no mid",
+            Self::NoTopic => "no topic",
+            Self::NoTrackId => "no track_id",
+            Self::NoAttachmentId => "no attachment_id",
+            Self::NoWatermark => "neither mid nor watermark",
+            Self::UnknownStatus => "unknown notification_messages_status",
+            Self::TimeTooEarly => "time before 2004-02-04",
+            Self::TimeTooLate => "time later than receipt + 24 h",
+            Self::TooManyEvents => "more than 10000 events in one body",
+        }
+    }
+}
+
+/// One event, ready for the journal and for the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Tells it from every other event.
+    pub key: EventKey,
+    /// When it happened, as far as is known: its timestamp, its watermark, its entry's time, or its receipt.
+    pub occurred_at: DateTime<Utc>,
+    /// True when no time was told (or none to be believed) and `occurred_at` is the receipt's.
+    pub is_timed_by_receipt: bool,
+    /// When its body arrived.
+    pub received_at: DateTime<Utc>,
+    /// The customer.
+    pub user_id: Option<UserId>,
+    /// The page.
+    pub page_id: Option<PageId>,
+    /// `page`, `instagram`, …: the envelope's `object`.
+    pub object: Option<String>,
+    /// What it was wrapped in.
+    pub container: Container,
+    /// What it is about.
+    pub kind: Kind,
+    /// Its own key (`postback`, `reaction`, …) or the field of a change; only for [`Kind::Other`].
+    pub event_type: Option<String>,
+    /// Why it changes no state, when its kind should.
+    pub note: Option<Note>,
+    /// Who acted.
+    pub direction: Direction,
+    /// What it tells the state.
+    pub facts: Facts,
+    /// Its JSON.
+    pub body: Body,
+    /// JSON text of what stood around it and belongs to no event (`hop_context`, `uid`, …).
+    pub envelope: Option<String>,
+}
+
+impl Event {
+    pub(super) fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Self {
+        let json = found.json;
+        let kind = kind(json, found.container);
+        let event_type = match (kind, found.container) {
+            (Kind::Other, Container::Messaging | Container::Standby) => own_key(json),
+            (Kind::Other, Container::Changes) => json.member("field").and_then(Json::string).map(Into::into),
+            _ => None,
+        };
+        let mut note = found.note;
+        let parties = Parties::read(found, &mut note);
+        let occurred_at = occurred_at(found, kind, received_at, &mut note);
+        let facts = if found.container == Container::Changes || found.container == Container::Document || note.is_some()
+        {
+            Facts::None
+        } else {
+            facts::read(kind, event_type.as_deref(), json, received_at)
+                .and_then(|facts| parties.admit(kind, facts))
+                .unwrap_or_else(|reason| {
+                    note = Some(reason);
+                    Facts::None
+                })
+        };
+        Self {
+            key: event_key(kind, parties.page.as_ref(), json),
+            occurred_at: occurred_at.unwrap_or(received_at),
+            is_timed_by_receipt: occurred_at.is_none(),
+            received_at,
+            user_id: parties.user,
+            page_id: parties.page,
+            object: found.object.as_deref().map(str::to_owned),
+            container: found.container,
+            kind,
+            event_type,
+            note,
+            direction: parties.direction,
+            facts,
+            body: Body::of(json),
+            envelope: found.around.to_json(),
+        }
+    }
+}
+
+/// The first of the four known keys decides; a null value is as if absent.
+fn kind(json: Json<'_>, container: Container) -> Kind {
+    match container {
+        Container::Callback => Kind::Upload,
+        Container::Changes | Container::Document => Kind::Other,
+        Container::Messaging | Container::Standby => {
+            [("message", Kind::Message), ("delivery", Kind::Delivery), ("read", Kind::Read), ("optin", Kind::Optin)]
+                .into_iter()
+                .find_map(|(name, kind)| json.member(name).map(|_| kind))
+                .unwrap_or(Kind::Other)
+        }
+    }
+}
+
+/// The key that names an event of no known kind. Some events carry a second one that only explains it;
+/// and as forwarders reorder keys, position must not decide.
+fn own_key(json: Json<'_>) -> Option<String> {
+    const ADDRESS: [&str; 3] = ["sender", "recipient", "timestamp"];
+    const COMPANIONS: [&str; 3] = ["hop_context", "lead", "prior_message"];
+    json.members()
+        .filter(|(_, value)| !value.is_null())
+        .filter_map(|(key, _)| key.string())
+        .filter(|key| !ADDRESS.contains(&key.as_ref()))
+        .min_by(|left, right| {
+            let rank = |key: &str| (COMPANIONS.contains(&key), key != "postback");
+            rank(left).cmp(&rank(right)).then_with(|| left.cmp(right))
+        })
+        .map(Into::into)
+}
+
+fn event_key(kind: Kind, page: Option<&PageId>, json: Json<'_>) -> EventKey {
+    let message = json.member("message").filter(|_| kind == Kind::Message);
+    let mid = message.and_then(|message| facts::id::<Mid>(message.member("mid")).ok().flatten());
+    match (message, mid) {
+        (Some(message), Some(mid)) => {
+            let is = |flag| message.member(flag).is_some_and(Json::is_true);
+            key::of_message(page, &mid, is("is_echo"), is("is_deleted"))
+        }
+        _ => key::of_json(page, json),
+    }
+}
+
+/// The first time that can be read, if state may rely on it.
+fn occurred_at(
+    found: &Found<'_>,
+    kind: Kind,
+    received_at: DateTime<Utc>,
+    note: &mut Option<Note>,
+) -> Option<DateTime<Utc>> {
+    let told = [found.json.member("timestamp"), facts::watermark(kind, found.json), found.time]
+        .into_iter()
+        .flatten()
+        .find_map(time::told)?;
+    match time::plausible(told, received_at) {
+        Ok(time) => Some(time),
+        Err(reason) => {
+            note.get_or_insert(reason);
+            None
+        }
+    }
+}
+
+/// Who an event is between.
+struct Parties {
+    page: Option<PageId>,
+    user: Option<UserId>,
+    direction: Direction,
+}
+
+impl Parties {
+    fn read(found: &Found<'_>, note: &mut Option<Note>) -> Self {
+        let json = found.json;
+        let direct = matches!(found.container, Container::Messaging | Container::Standby);
+        let address = |role: &str| json.member(role).filter(|_| direct)?.member("id");
+        let (sender, recipient) = (address("sender"), address("recipient"));
+        let same = |left: Option<Json<'_>>, right: Option<Json<'_>>| {
+            left.and_then(Json::id_text).is_some_and(|left| right.and_then(Json::id_text) == Some(left))
+        };
+        let is_echo = json
+            .member("message")
+            .filter(|message| direct && message.kind() == Type::Object)
+            .and_then(|message| message.member("is_echo"))
+            .is_some_and(Json::is_true);
+
+        let named = found.page.filter(|page| page.id_text().is_some_and(|text| !text.is_empty()));
+        let page = named.or(if is_echo { sender } else { recipient });
+        let outbound = is_echo || same(sender, page);
+        // An echo is addressed to the customer, but for the odd forwarder that does not turn it round.
+        let to_customer = outbound && (sender.is_none() || same(sender, page) || !same(recipient, page));
+        let user = if to_customer { recipient } else { sender };
+
+        Self {
+            page: noted(facts::id(page), note),
+            user: noted(facts::id(user), note),
+            direction: if outbound { Direction::Outbound } else { Direction::Inbound },
+        }
+    }
+
+    /// Facts that state can be keyed by; an event of another kind may well lack a user.
+    fn admit(&self, kind: Kind, facts: Facts) -> Result<Facts, Note> {
+        match (&facts, &self.user, &self.page) {
+            (Facts::Upload { .. }, _, _) | (_, Some(_), Some(_)) => Ok(facts),
+            (Facts::Seen { .. }, _, _) if kind == Kind::Other => Ok(Facts::None),
+            (_, None, _) => Err(Note::NoUser),
+            (_, _, None) => Err(Note::NoPage),
+        }
+    }
+}
+
+fn noted<T>(id: Result<Option<T>, Note>, note: &mut Option<Note>) -> Option<T> {
+    id.unwrap_or_else(|reason| {
+        note.get_or_insert(reason);
+        None
+    })
+}

@@ -1,0 +1,69 @@
+//! Times as Messenger writes them: numbers, numeric strings, float literals or ISO 8601, in seconds or
+//! in milliseconds.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+use super::decimal::Decimal;
+use super::event::Note;
+use super::json::{Json, Type};
+
+/// Numbers below this are seconds, from it on milliseconds: 10^11 s is the year 5138, 10^11 ms is 1973.
+const FIRST_MILLISECOND: i128 = 100_000_000_000;
+
+/// Facebook opened on 4 February 2004; what claims to be older has a broken clock.
+const EARLIEST_SECOND: i64 = 1_075_852_800;
+
+/// How far ahead of ours a sender's clock may run.
+const TOLERANCE: TimeDelta = TimeDelta::hours(24);
+
+/// A time as it was told, in microseconds since 1970, however absurd. None when there is no time to read.
+pub fn told(json: Json<'_>) -> Option<i128> {
+    match json.kind() {
+        Type::Number => from_number(json.source()),
+        Type::String => {
+            let text = json.string()?;
+            from_number(text.trim()).or_else(|| from_iso(text.trim()))
+        }
+        _ => None,
+    }
+}
+
+fn from_number(literal: &str) -> Option<i128> {
+    let number = Decimal::parse(literal)?;
+    // Too large for 128 bits is a time all the same: an absurd one.
+    let Some(micros) = number.scaled(3) else { return Some(i128::MAX) };
+    let is_seconds = (micros / 1_000).abs() < FIRST_MILLISECOND;
+    Some(if is_seconds { number.scaled(6).unwrap_or(i128::MAX) } else { micros })
+}
+
+/// `2025-10-09T08:53:20+0000` and its kin; without an offset it is UTC.
+fn from_iso(text: &str) -> Option<i128> {
+    let time = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z")
+        .map(|time| time.to_utc())
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc()))
+        .ok()?;
+    Some(i128::from(time.timestamp_micros()))
+}
+
+/// A told time as one that state may rely on.
+///
+/// # Errors
+/// Before 2004-02-04, or later than receipt + 24 h: a false far-future watermark would mark
+/// everything read for ever.
+pub fn plausible(micros: i128, received_at: DateTime<Utc>) -> Result<DateTime<Utc>, Note> {
+    if micros < i128::from(EARLIEST_SECOND) * 1_000_000 {
+        return Err(Note::TimeTooEarly);
+    }
+    i64::try_from(micros)
+        .ok()
+        .and_then(DateTime::from_timestamp_micros)
+        .filter(|time| *time <= received_at + TOLERANCE)
+        .ok_or(Note::TimeTooLate)
+}
+
+/// A told time that may well lie far ahead, such as a token's expiry; none before 1970 or after the
+/// year 262142, the last that `chrono` knows.
+pub fn representable(json: Json<'_>) -> Option<DateTime<Utc>> {
+    let micros = i64::try_from(told(json)?).ok().filter(|micros| *micros >= 0)?;
+    DateTime::from_timestamp_micros(micros)
+}
