@@ -1,4 +1,27 @@
-//! sobot-hook
+//! The receiving end of Sobot's Facebook Messenger integration: every event kept, sorted and ready for SQL.
+//!
+//! The way of an event, which is also the order to read the modules in:
+//!
+//! 1. [`http`] takes a POST, checks who sends it, and reads its body;
+//! 2. [`messenger`] takes the body apart into events (pure);
+//! 3. [`intake`] gathers the events of many requests into one batch;
+//! 4. [`store`] writes the batch in one transaction: the journal, then the [`state`] folded from what is new;
+//! 5. the callers of the batch are answered, after the commit.
+//!
+//! Around it: [`config`], [`data_dir`] and [`postgres`] (the private server) before, [`telemetry`] throughout,
+//! [`app`] to build it all and take it down, [`cli`] and [`demo`] for people.
+
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod data_dir;
+pub mod demo;
+pub mod http;
 pub mod ids;
+pub mod intake;
 pub mod messenger;
+pub mod postgres;
+pub mod state;
+pub mod store;
+pub mod telemetry;

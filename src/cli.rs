@@ -1,0 +1,160 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::app::{App, Database};
+use crate::config::{self, Config, ConfigError};
+use crate::postgres::Embedded;
+use crate::{clock, demo, telemetry};
+
+/// The receiving end of Sobot's Facebook Messenger integration.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive events until SIGTERM or Ctrl-C
+    Serve(ConfigFile),
+    /// Start a private service, post a small story and show what became of it
+    Demo {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// End after the story instead of serving on
+        #[arg(long)]
+        once: bool,
+    },
+    /// Bring the database's schema up to date and end
+    Migrate(ConfigFile),
+    /// Ask the service on http.listen whether it serves
+    Healthcheck(ConfigFile),
+    /// Print the configuration in force, secrets masked
+    Config(ConfigFile),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// Configuration file; without it config.toml in the working directory, if there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn path(&self) -> Option<&Path> {
+        let usual = Path::new("config.toml");
+        self.config.as_deref().or(usual.exists().then_some(usual))
+    }
+
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(self.path(), environment())
+    }
+}
+
+/// Names and values that are no Unicode cannot be ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a bad configuration, anything else for everything else; each message says in a
+    /// line what to do.
+    pub async fn run(self) -> Result<()> {
+        match self.command {
+            Command::Serve(file) => serve(file.load()?).await,
+            Command::Demo { config, once } => run_demo(config.load()?, once).await,
+            Command::Migrate(file) => migrate(&file.load()?).await,
+            Command::Healthcheck(file) => healthcheck(&file.load()?).await,
+            Command::Config(file) => {
+                file.load()?;
+                print!("{}", config::masked(file.path(), environment())?);
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<()> {
+    telemetry::log::start(&config.log)?;
+    let app = App::start(config, telemetry::metrics::start()?).await?;
+    app.serve(stop_signal()?).await
+}
+
+async fn run_demo(config: Config, once: bool) -> Result<()> {
+    let config = config.for_demo();
+    telemetry::log::start(&config.log)?;
+    let url = format!("/webhook/{}", Config::DEMO_SECRET);
+    let app = App::start(config, telemetry::metrics::start()?).await?;
+    let url = format!("http://{}{url}", app.address()?);
+    let psql = app.database.server.as_ref().map(Embedded::psql_command).unwrap_or_default();
+    let store = app.database.store.clone();
+    let signal = stop_signal()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let telling = async {
+        let told = demo::tell(&url, &store, clock::now()).await;
+        if told.is_ok() {
+            println!("\nLook for yourself:    {psql}");
+            println!("Webhook URL:          {url}");
+            println!(
+                "In the Sobot console: the same with your public https address, https://your-host/webhook/<your secret>"
+            );
+            if !once {
+                println!("\nServing on; Ctrl-C ends it.");
+                signal.await;
+            }
+        }
+        // Serving ends with it, whatever the story came to.
+        drop(stop);
+        told
+    };
+    let (served, told) = tokio::join!(app.serve(async { drop(stopped.await) }), telling);
+    served.and(told)
+}
+
+async fn migrate(config: &Config) -> Result<()> {
+    telemetry::log::start(&config.log)?;
+    let database = Database::open_beside(config).await?;
+    let migrated = database.store.migrate().await;
+    database.close().await;
+    migrated?;
+    println!("the schema is up to date");
+    Ok(())
+}
+
+async fn healthcheck(config: &Config) -> Result<()> {
+    let mut address = config.http.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).no_proxy().build()?;
+    let answer = client.get(format!("http://{address}/healthz")).send().await;
+    let answer = answer.with_context(|| format!("nothing serves on {address}"))?;
+    if !answer.status().is_success() {
+        bail!("{address} answers {}", answer.status());
+    }
+    println!("ok");
+    Ok(())
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

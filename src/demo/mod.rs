@@ -1,0 +1,44 @@
+//! A small story, told through the real HTTP door: a customer writes and is answered, subscribes, stops and
+//! comes back; an upload is asked for and matched; something nobody knows and something broken arrive.
+
+mod story;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+
+use crate::store::{Store, View};
+use story::Story;
+
+/// More than any answer takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Tells the story to `url` and prints every answer and what the views then show.
+///
+/// # Errors
+/// The service does not answer, or a view cannot be read.
+pub async fn tell(url: &str, store: &Store, now: DateTime<Utc>) -> Result<()> {
+    let told = Story::new(now);
+    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    println!("Posting to {url}\n");
+    for scene in told.scenes() {
+        if scene.asks_for_upload {
+            store.request_upload(&told.track_id, &told.page_id, "image", "https://example.com/sale.png").await?;
+        }
+        let answer = client.post(url).header("content-type", "application/json").body(scene.body).send().await;
+        let answer = answer.context("the service did not answer")?;
+        let status = answer.status();
+        println!("  {:<58} {} {}", scene.title, status.as_u16(), answer.text().await?);
+    }
+    for view in View::ALL {
+        // Every id of this story begins alike, so that an earlier demo's rows stay out of the picture.
+        let shown = store.view(view, &told.prefix).await?;
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED).set_header(shown.columns).add_rows(shown.rows);
+        println!("\nselect * from {};\n{table}", view.as_str());
+    }
+    Ok(())
+}

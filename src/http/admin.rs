@@ -1,0 +1,20 @@
+//! The operator's listener: `/metrics`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::intake::Intake;
+use crate::telemetry::metrics;
+
+/// The routes of the admin listener.
+pub fn router(handle: PrometheusHandle, intake: Arc<Intake>) -> Router {
+    let render = move || async move {
+        metrics::queue_depth(intake.waiting());
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::render(&handle))
+    };
+    Router::new().route("/metrics", get(render)).fallback(super::error::not_found)
+}

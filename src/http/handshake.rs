@@ -1,0 +1,36 @@
+//! `GET /webhook/{secret}?hub.mode=subscribe&…`: Meta's proof that the URL is ours ("Verification Requests").
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Query, Request, State};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+
+use super::Hook;
+use super::error::ApiError;
+use super::verified::check_caller;
+
+#[derive(Deserialize)]
+struct Handshake {
+    #[serde(rename = "hub.mode")]
+    mode: String,
+    #[serde(rename = "hub.verify_token")]
+    verify_token: String,
+    #[serde(rename = "hub.challenge")]
+    challenge: String,
+}
+
+/// Answers with the challenge.
+pub async fn answer(State(hook): State<Arc<Hook>>, request: Request) -> Result<String, ApiError> {
+    check_caller(&hook.webhook, &request)?;
+    let (mut parts, _) = request.into_parts();
+    let handshake = Query::<Handshake>::from_request_parts(&mut parts, &hook).await;
+    let Query(handshake) = handshake.map_err(|_| ApiError::WrongVerifyToken)?;
+    let expected = hook.webhook.verify_token.expose_secret();
+    let is_right = bool::from(handshake.verify_token.as_bytes().ct_eq(expected.as_bytes()));
+    if handshake.mode != "subscribe" || expected.is_empty() || !is_right {
+        return Err(ApiError::WrongVerifyToken);
+    }
+    Ok(handshake.challenge)
+}

@@ -1,0 +1,100 @@
+//! A body whose sender has been checked. Handlers take [`Verified`]; there is no other way to a body.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::time::{Instant, timeout_at};
+
+use super::Hook;
+use super::error::ApiError;
+use super::source::{self, Peer};
+use crate::clock;
+use crate::config::Webhook;
+
+/// A body from someone who may post, as it arrived.
+pub struct Verified {
+    /// The bytes.
+    pub body: Bytes,
+    /// When the last of them had arrived.
+    pub received_at: DateTime<Utc>,
+    /// When the request must have been answered.
+    pub deadline: Instant,
+}
+
+impl FromRequest<Arc<Hook>> for Verified {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, hook: &Arc<Hook>) -> Result<Self, ApiError> {
+        let deadline = Instant::now() + hook.request_timeout;
+        check_caller(&hook.webhook, &request)?;
+        let (parts, body) = request.into_parts();
+        let too_large = ApiError::TooLarge(hook.body_limit_bytes);
+        if content_length(&parts.headers).is_some_and(|length| length > hook.body_limit_bytes as u64) {
+            return Err(too_large);
+        }
+        let body = timeout_at(deadline, Limited::new(body, hook.body_limit_bytes).collect()).await;
+        let body = match body.map_err(|_| ApiError::BodyTooSlow)? {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(too_large),
+            Err(_) => return Err(ApiError::BodyBroken),
+        };
+        check_signature(&hook.webhook, &parts.headers, &body)?;
+        Ok(Self { body, received_at: clock::now(), deadline })
+    }
+}
+
+/// Address first, then secret: from elsewhere even the right secret shows nothing.
+pub fn check_caller(webhook: &Webhook, request: &Request) -> Result<(), ApiError> {
+    let peer = request.extensions().get::<Peer>().ok_or(ApiError::Forbidden)?;
+    if !source::is_allowed(webhook, *peer, request.headers()) {
+        return Err(ApiError::Forbidden);
+    }
+    let secret = request.uri().path().strip_prefix("/webhook/").unwrap_or_default();
+    if !webhook.secrets.is_empty() && !is_secret(webhook, secret) {
+        return Err(ApiError::NotFound);
+    }
+    Ok(())
+}
+
+/// Compares digests, each with every configured secret, so that the time taken tells neither how much of a
+/// guess is right nor how long the secrets are.
+fn is_secret(webhook: &Webhook, guess: &str) -> bool {
+    let guess = Sha256::digest(guess);
+    let matches = webhook.secrets.iter().map(|secret| guess.ct_eq(&Sha256::digest(secret.expose_secret())));
+    matches.fold(subtle::Choice::from(0), |any, this| any | this).into()
+}
+
+/// `X-Hub-Signature-256: sha256=<hex HMAC-SHA256 of the body, keyed with the app's secret>` (Meta, "Validating
+/// Payloads"). Asked for only where the app's secret is configured.
+fn check_signature(webhook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Result<(), ApiError> {
+    let app_secret = webhook.app_secret.expose_secret();
+    if app_secret.is_empty() {
+        return Ok(());
+    }
+    let signature = headers.get("x-hub-signature-256").and_then(|value| value.to_str().ok());
+    let signature = signature.and_then(|value| hex(value.strip_prefix("sha256=")?)).ok_or(ApiError::BadSignature)?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()).map_err(|_| ApiError::BadSignature)?;
+    mac.update(body);
+    mac.verify_slice(&signature).map_err(|_| ApiError::BadSignature)
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() {
+        return None;
+    }
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    pairs.map(|pair| pair.filter(|pair| pair.len() == 2).and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect()
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

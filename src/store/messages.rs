@@ -1,0 +1,84 @@
+//! `messages`: the merge of [`crate::state::Message`] in SQL.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+
+use super::StoreError;
+use crate::ids::{Mid, PageId, UserId};
+use crate::state::Message;
+
+type Rows<'e> = BTreeMap<(&'e UserId, &'e PageId, &'e Mid), Message<'e>>;
+
+pub async fn upsert(connection: &mut PgConnection, rows: &Rows<'_>) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let key = |part: fn(&(&UserId, &PageId, &Mid)) -> String| rows.keys().map(part).collect::<Vec<_>>();
+    let content_text = |part: fn(&Message<'_>) -> Option<String>| rows.values().map(part).collect::<Vec<_>>();
+    let time =
+        |part: fn(&Message<'_>) -> Option<chrono::DateTime<chrono::Utc>>| rows.values().map(part).collect::<Vec<_>>();
+    let source: Vec<i16> = rows.values().map(|row| row.content.source as i16).collect();
+    let content_key: Vec<Option<Vec<u8>>> =
+        rows.values().map(|row| row.content.key.map(|key| key.0.to_vec())).collect();
+    let num_edit: Vec<Option<i64>> = rows.values().map(|row| row.edit.map(|edit| edit.num_edit)).collect();
+    sqlx::query!(
+        r#"
+        insert into messages as message (
+            user_id, page_id, mid, direction, sent_at, text, attachment_types, source, content_key,
+            num_edit, edited_at, edited_text, deleted_at, delivered_at, read_at, sent_no_later_than
+        )
+        select * from unnest(
+            $1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::smallint[], $9::bytea[],
+            $10::bigint[], $11::timestamptz[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[]
+        )
+        on conflict (user_id, page_id, mid) do update
+        set (direction, sent_at, text, attachment_types, source, content_key) = (
+                select (best.row).direction, (best.row).sent_at, (best.row).text, (best.row).attachment_types, (best.row).source, (best.row).content_key
+                from (
+                    select case
+                        when (excluded.source, coalesce(excluded.sent_at, 'infinity'), coalesce(excluded.content_key, ''), excluded.direction)
+                            < (message.source, coalesce(message.sent_at, 'infinity'), coalesce(message.content_key, ''), message.direction)
+                        then excluded
+                        else message
+                    end as row
+                ) as best
+            ),
+            (num_edit, edited_at, edited_text) = (
+                select (best.row).num_edit, (best.row).edited_at, (best.row).edited_text
+                from (
+                    select case
+                        when message.num_edit is null
+                            or (excluded.num_edit, excluded.edited_at, excluded.edited_text collate "C")
+                            > (message.num_edit, message.edited_at, message.edited_text collate "C")
+                        then excluded
+                        else message
+                    end as row
+                ) as best
+            ),
+            deleted_at = least(message.deleted_at, excluded.deleted_at),
+            delivered_at = least(message.delivered_at, excluded.delivered_at),
+            read_at = least(message.read_at, excluded.read_at),
+            sent_no_later_than = least(message.sent_no_later_than, excluded.sent_no_later_than)
+        "#,
+        &key(|(user, _, _)| user.as_str().to_owned()),
+        &key(|(_, page, _)| page.as_str().to_owned()),
+        &key(|(_, _, mid)| mid.as_str().to_owned()),
+        &content_text(|row| Some(row.content.direction.as_str().to_owned())) as _,
+        &time(|row| row.content.sent_at) as _,
+        &content_text(|row| row.content.text.map(str::to_owned)) as _,
+        &content_text(|row| row.content.attachment_types.map(str::to_owned)) as _,
+        &source,
+        &content_key as _,
+        &num_edit as _,
+        &time(|row| row.edit.map(|edit| edit.edited_at)) as _,
+        &content_text(|row| row.edit.map(|edit| edit.text.to_owned())) as _,
+        &time(|row| row.deleted_at) as _,
+        &time(|row| row.delivered_at) as _,
+        &time(|row| row.read_at) as _,
+        &time(|row| row.sent_no_later_than) as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

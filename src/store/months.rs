@@ -1,0 +1,75 @@
+//! The journal's partitions: one a month (UTC) of `occurred_at`, made when its first event comes.
+//!
+//! A month is made as a table of its own and then attached, which on the journal takes a lock that neither
+//! readers nor writers nor a running dump wait for. `create table … partition of` would wait for all of
+//! them, and every writer behind it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Datelike, Months as MonthCount, NaiveDate, Utc};
+use sqlx::{AssertSqlSafe, PgPool};
+
+use super::StoreError;
+use crate::messenger::Event;
+
+/// Serialises the making of months between processes; any number does that is always the same one.
+const LOCK: i64 = 0x0073_6f62_6f74;
+
+/// The first month with a partition of its own; what is older rests in `events_before_2016_04`.
+const FIRST: (i32, u32) = (2016, 4);
+
+/// The months that are known to exist.
+#[derive(Debug, Clone, Default)]
+pub struct Months {
+    known: Arc<Mutex<BTreeSet<NaiveDate>>>,
+}
+
+impl Months {
+    /// Makes the months that these events need.
+    pub async fn prepare(&self, pool: &PgPool, events: &[&Event]) -> Result<(), StoreError> {
+        // An event that is timed by its receipt may have been received before: its month then exists.
+        let needed: BTreeSet<NaiveDate> = events.iter().filter_map(|event| month(event.occurred_at)).collect();
+        for month in needed {
+            if !self.known().contains(&month) {
+                create(pool, month).await?;
+                self.known().insert(month);
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<NaiveDate>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first day of the event's month, if that has a partition.
+fn month(at: DateTime<Utc>) -> Option<NaiveDate> {
+    let month = (at.year(), at.month());
+    if month < FIRST { None } else { NaiveDate::from_ymd_opt(month.0, month.1, 1) }
+}
+
+async fn create(pool: &PgPool, month: NaiveDate) -> Result<(), StoreError> {
+    let name = month.format("events_%Y_%m");
+    let next = month + MonthCount::new(1);
+    let mut transaction = pool.begin().await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", LOCK).fetch_one(&mut *transaction).await?;
+    let exists = sqlx::query_scalar!("select to_regclass($1::text) is not null", name.to_string())
+        .fetch_one(&mut *transaction)
+        .await?;
+    if exists != Some(true) {
+        let statements = [
+            format!("create table {name} (like events including all)"),
+            format!(
+                "alter table events attach partition {name} for values from ('{month} 00:00:00+00') to ('{next} 00:00:00+00')"
+            ),
+        ];
+        for statement in statements {
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+        }
+        tracing::info!(partition = %name, "made a month of the journal");
+    }
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! What the service tells of itself: logs and metrics, neither with secrets, tokens or texts.
+
+pub mod log;
+pub mod metrics;
