@@ -13,7 +13,7 @@ use super::error::PostgresError;
 /// The variable that names the directory to look in first.
 const VARIABLE: &str = "SOBOT_HOOK_PG_BIN";
 
-/// The oldest major version that knows every setting of `server.rs`.
+/// The oldest major version that knows every setting of `launch.rs`.
 const OLDEST: u32 = 13;
 
 /// Where distributions put the programs of one major version: parent, name before the version, directory below.

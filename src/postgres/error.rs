@@ -2,7 +2,7 @@
 //!
 //! Whoever reads these messages has a service that does not start and perhaps never meant to run a PostgreSQL at all.
 //! So each is one line and says what to do. Output of `initdb` and of the server is quoted where it is the
-//! explanation; it cannot hold message text, because the server is told to log none (see `server.rs`).
+//! explanation; it cannot hold message text, because the server is told to log none (see `launch.rs`).
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@
 //! The caller makes sure that no other service uses the same data directory; there is no lock here.
 //!
 //! Reading order: `account` (who), `home` and `private_dir` (where), `binaries` (with what), `cluster` (made once),
-//! `pid_file` (what is left over), `server` (one process), `supervisor` (again and again).
+//! `pid_file` (what is left over), `launch` (how it starts), `server` (one process), `supervisor` (again and again).
 
 use std::fmt::Write as _;
 use std::fs;
@@ -29,6 +29,7 @@ mod binaries;
 mod cluster;
 mod error;
 mod home;
+mod launch;
 mod pid_file;
 mod private_dir;
 mod server;
@@ -39,8 +40,8 @@ pub use error::PostgresError;
 use account::Account;
 use binaries::Binaries;
 use home::Home;
+use launch::Launch;
 use pid_file::PidFile;
-use server::Launch;
 
 /// The role that owns everything; trusted, because only its own account and root reach the socket.
 const SUPERUSER: &str = "sobot_hook";
@@ -118,7 +119,7 @@ pub fn running(data_dir: &Path) -> Option<String> {
 }
 
 impl Embedded {
-    /// A URL that libpq and sqlx take, such as `postgres://sobot_hook@localhost/sobot_hook?host=/data/socket&port=5432`.
+    /// A URL that libpq and sqlx take, such as `postgres://sobot_hook@localhost/sobot_hook?host=/d/socket&port=5432`.
     ///
     /// The host name is a placeholder, which the socket's directory overrides.
     #[must_use]

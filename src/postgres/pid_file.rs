@@ -90,7 +90,7 @@ pub(super) async fn clear(cluster: &Path) -> Result<(), PostgresError> {
     }
     // PostgreSQL itself would refuse to start when the id now belongs to any other process of the same user. Should a
     // child of the old server still live, the shared memory segment it is attached to keeps the new one out.
-    match Ok::<(), std::io::Error>(()) {
+    match fs::remove_file(path(cluster)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(PostgresError::io("remove", &path(cluster))(error))
         }

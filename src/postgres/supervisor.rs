@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::launch::Launch;
 use super::pid_file;
-use super::server::{Launch, Server};
+use super::server::Server;
 
 /// The pause before the first restart. It doubles with every further one, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

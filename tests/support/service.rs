@@ -1,0 +1,155 @@
+//! The real program as a process, spoken to over real HTTP.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::PATIENCE;
+
+pub const SECRET: &str = "a-secret-for-tests-0123456789";
+
+/// A running service. Dropping it kills it.
+pub struct Service {
+    child: Child,
+    pub webhook: String,
+    pub base: String,
+    pub admin: String,
+    pub client: reqwest::Client,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+/// The program, with nothing of the environment that the tests run in but what processes need.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sobot-hook"));
+    command.env_clear().envs(std::env::vars().filter(|(name, _)| ["PATH", "HOME", "TMPDIR"].contains(&name.as_str())));
+    command.current_dir(env!("CARGO_TARGET_TMPDIR"));
+    command
+}
+
+impl Service {
+    /// Starts a service on this database, on free ports, and waits until it serves.
+    pub fn start(url: &str) -> Self {
+        Self::start_with(url, &[])
+    }
+
+    /// The same with more environment.
+    pub fn start_with(url: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = program();
+        command
+            .arg("serve")
+            .env("DATABASE_URL", url)
+            .env("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0")
+            .env("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("SOBOT_HOOK__WEBHOOK__SECRETS", SECRET)
+            .env("SOBOT_HOOK__LOG__FORMAT", "json")
+            .envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (serving, addresses) = channel();
+        let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line)
+                    && entry["fields"]["message"] == "serving"
+                {
+                    let field = |name: &str| entry["fields"][name].as_str().unwrap_or_default().to_owned();
+                    let _ = serving.send((field("webhook"), field("admin")));
+                }
+                lines.lock().unwrap().push(line);
+            }
+        });
+        let (webhook, admin) = Self::wait_for_addresses(&mut child, &addresses, &log);
+        let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
+        Self {
+            child,
+            webhook: format!("http://{webhook}/webhook/{SECRET}"),
+            base: format!("http://{webhook}"),
+            admin: format!("http://{admin}"),
+            client,
+            log,
+        }
+    }
+
+    fn wait_for_addresses(
+        child: &mut Child,
+        addresses: &Receiver<(String, String)>,
+        log: &Mutex<Vec<String>>,
+    ) -> (String, String) {
+        addresses.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            let _ = child.kill();
+            panic!("the service does not serve: {:?}", log.lock().unwrap());
+        })
+    }
+
+    /// Posts a body to the webhook.
+    pub async fn post(&self, body: impl Into<reqwest::Body>) -> (u16, String) {
+        self.try_post(body).await.unwrap()
+    }
+
+    pub async fn try_post(&self, body: impl Into<reqwest::Body>) -> reqwest::Result<(u16, String)> {
+        let answer = self.client.post(&self.webhook).body(body).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Gets a path of the public listener.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    pub async fn metrics(&self) -> String {
+        let answer = self.client.get(format!("{}/metrics", self.admin)).send().await.unwrap();
+        answer.text().await.unwrap()
+    }
+
+    /// The sum of a metric's values over all labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let metrics = self.metrics().await;
+        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        metrics.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    /// kill -9
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and how the process then ended.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        kill(self.pid(), Signal::SIGTERM).unwrap();
+        let ended = async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.expect("the service ends after SIGTERM")
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
