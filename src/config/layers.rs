@@ -41,8 +41,8 @@ impl Layers {
     }
 
     pub fn into_config(self) -> Result<Config, ConfigError> {
-        // The message of a wrong value ends with the value's place, which the merged table has not.
-        self.0.try_into().map_err(|error: toml::de::Error| ConfigError(error.message().to_owned()))
+        // The full text names the key in a second line.
+        self.0.try_into().map_err(|error: toml::de::Error| ConfigError(error.to_string().trim_end().replace('\n', " ")))
     }
 
     fn add_file(&mut self, file: &Path) -> Result<(), ConfigError> {

@@ -1,6 +1,6 @@
 //! The bodies of the story, as Sobot sends them. Every id is invented and begins with the story's prefix.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 /// One POST.
@@ -28,7 +28,7 @@ impl Story {
             page_id: format!("{prefix}001"),
             user_id: format!("{prefix}002"),
             track_id: format!("{prefix}a1b2c3"),
-            begins_at: now - TimeDelta::minutes(2),
+            begins_at: now.trunc_subsecs(0) - TimeDelta::minutes(2),
             prefix,
         }
     }

@@ -1,0 +1,268 @@
+//! Starting, stopping and everything that goes wrong in between, with real processes killed and a real
+//! PostgreSQL stopped.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+use support::database::{Database, Server, connect, count, create};
+use support::service::{SECRET, Service, program};
+use support::until;
+use support::wire::message;
+
+const AT: i64 = 1_760_000_000_000;
+
+/// Posts messages from eight clients until it is told to stop, and remembers which were acknowledged.
+struct Load {
+    stop: Arc<AtomicBool>,
+    clients: Vec<tokio::task::JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    fn on(service: &Service) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = (0..8).map(|client| {
+            let (stop, http, url) = (Arc::clone(&stop), service.client.clone(), service.webhook.clone());
+            tokio::spawn(async move {
+                let mut acknowledged = Vec::new();
+                for number in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let mid = format!("m-{client}-{number}");
+                    match http.post(&url).body(message("2", "1", &mid, AT + number, "x")).send().await {
+                        Ok(answer) if answer.status() == 200 => acknowledged.push(mid),
+                        Ok(_) => {}
+                        Err(_) => break,
+                    }
+                }
+                acknowledged
+            })
+        });
+        let clients = clients.collect();
+        Self { stop, clients }
+    }
+
+    async fn acknowledged(self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut acknowledged = Vec::new();
+        for client in self.clients {
+            acknowledged.extend(client.await.unwrap());
+        }
+        acknowledged
+    }
+}
+
+async fn assert_journaled_once(database: &Database, acknowledged: &[String]) {
+    assert!(!acknowledged.is_empty());
+    let mids: Vec<String> =
+        sqlx::query_scalar("select body->'message'->>'mid' from events").fetch_all(&database.pool).await.unwrap();
+    let journaled: std::collections::HashSet<_> = mids.iter().collect();
+    assert_eq!(journaled.len(), mids.len(), "doubled");
+    let lost: Vec<_> = acknowledged.iter().filter(|mid| !journaled.contains(mid)).collect();
+    assert!(lost.is_empty(), "lost: {lost:?}");
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_kill_9() {
+    let database = Database::create().await;
+    let mut service = Service::start(&database.url);
+    let load = Load::on(&service);
+    until("events flow", async || database.count("select count(*) from events").await > 300).await;
+    service.kill();
+    assert_journaled_once(&database, &load.acknowledged().await).await;
+}
+
+#[tokio::test]
+async fn sigterm_answers_what_was_asked_and_exits_0() {
+    let database = Database::create().await;
+    let mut service = Service::start(&database.url);
+    let load = Load::on(&service);
+    until("events flow", async || database.count("select count(*) from events").await > 300).await;
+    let status = service.terminate().await;
+    assert_eq!(status.code(), Some(0), "{}", service.log());
+    assert_journaled_once(&database, &load.acknowledged().await).await;
+}
+
+#[tokio::test]
+async fn without_postgresql_it_refuses_honestly_and_comes_back_by_itself() {
+    let mut server = Server::start();
+    let url = create(&server).await;
+    let service = Service::start(&url);
+    assert_eq!(service.post(message("2", "1", "before", AT, "x")).await.0, 200);
+    server.stop();
+    let answer = service.client.post(&service.webhook).body(message("2", "1", "during", AT, "x")).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap() > 0);
+    assert_eq!(service.get("/healthz").await.0, 200);
+    let (status, readiness) = service.get("/readyz").await;
+    let readiness: Value = serde_json::from_str(&readiness).unwrap();
+    assert_eq!(status, 503);
+    assert_ne!(readiness["database"], "ok");
+    server.resume();
+    until("it stores again", async || service.post(message("2", "1", "after", AT, "x")).await.0 == 200).await;
+    assert_eq!(service.get("/readyz").await.0, 200);
+    let pool = connect(&url);
+    assert_eq!(
+        count(&pool, "select count(*) from events where body->'message'->>'mid' in ('before', 'after')").await,
+        2
+    );
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn it_starts_without_postgresql_and_brings_the_schema_later() {
+    let mut server = Server::start();
+    let url = create(&server).await;
+    server.stop();
+    let service = Service::start(&url);
+    assert_eq!(service.get("/healthz").await.0, 200);
+    assert_eq!(service.get("/readyz").await.0, 503);
+    server.resume();
+    until("it is ready", async || service.get("/readyz").await.0 == 200).await;
+    assert_eq!(service.post(message("2", "1", "m", AT, "x")).await.0, 200);
+}
+
+/// Runs the program to its end.
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    program().args(arguments).envs(environment.iter().copied()).output().unwrap()
+}
+
+/// The exit code and the one line that a failure prints.
+fn failure(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = run(arguments, environment);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap().trim_end().to_owned())
+}
+
+#[test]
+fn a_bad_configuration_ends_with_64_and_one_line_that_helps() {
+    let directory = tempfile::tempdir().unwrap();
+    let with_file = |text: &str| {
+        let file = directory.path().join("my.toml");
+        std::fs::write(&file, text).unwrap();
+        let (code, line) = failure(&["config", "--config", file.to_str().unwrap()], &[]);
+        assert_eq!(code, Some(64), "{line}");
+        line.replace(file.to_str().unwrap(), "my.toml")
+    };
+    assert_eq!(
+        with_file("[http]\nlistn = \"x\""),
+        "sobot-hook: my.toml: there is no key http.listn; the nearest is http.listen"
+    );
+    assert_eq!(
+        with_file("[weebhook]\nsecrets = []"),
+        "sobot-hook: my.toml: there is no key weebhook.secrets; the nearest is webhook.secrets"
+    );
+    assert_eq!(
+        with_file("[http]\nbody_limit_bytes = \"2 MB\""),
+        "sobot-hook: my.toml: http.body_limit_bytes must be a integer, not a string"
+    );
+    assert!(with_file("[webhook]\nsecrets = [\"hidden").contains("my.toml line 2 is no TOML"));
+    assert!(!with_file("[webhook]\nsecrets = [\"hidden").contains("hidden"));
+    assert!(with_file("[http]\nrequest_timeout_ms = 1").contains("it must lie between 100 and 600000"));
+    assert!(with_file("[http]\nlisten = \"here\"").contains("http.listen"));
+    assert!(with_file("[webhook]\nallow_from = [\"10.0.0.0/99\"]").contains("10.0.0.0/99"));
+    let refused = [
+        ("SOBOT_HOOK__HTTP__LISTEN", "0.0.0.0:8080", "webhook.secrets is empty"),
+        ("SOBOT_HOOK__WEBHOOK__SECRETS", "with/slash", "letters, digits"),
+        ("SOBOT_HOOK__HTTP__PORT", "80", "there is no key http.port"),
+        ("SOBOT_HOOK__HTTP__MAX_CONNECTIONS", "many", "whole number"),
+    ];
+    for (name, value, line) in refused {
+        let (code, told) = failure(&["serve"], &[(name, value)]);
+        assert_eq!((code, told.contains(line), told.lines().count()), (Some(64), true, 1), "{told}");
+        assert!(!told.contains("with/slash"));
+    }
+    assert_eq!(failure(&["sreve"], &[]).0, Some(64));
+    assert_eq!(failure(&[], &[]).0, Some(64));
+    assert_eq!(run(&["--help"], &[]).status.code(), Some(0));
+}
+
+#[test]
+fn the_configuration_in_force_is_printed_with_secrets_masked() {
+    let defaults = run(&["config"], &[]);
+    let documented: toml::Table = include_str!("../config.toml").parse().unwrap();
+    assert_eq!(String::from_utf8(defaults.stdout).unwrap().parse::<toml::Table>().unwrap(), documented);
+    let environment = [
+        ("DATABASE_URL", "postgres://me:hidden@db/x"),
+        ("SOBOT_HOOK__DATABASE__URL", "postgres://other"),
+        ("SOBOT_HOOK__WEBHOOK__SECRETS", "hidden-1,hidden-2"),
+        ("SOBOT_HOOK__WEBHOOK__APP_SECRET", "hidden"),
+        ("SOBOT_HOOK__HTTP__LISTEN", "0.0.0.0:80"),
+        ("SOBOT_HOOK__WEBHOOK__ALLOW_FROM", "10.0.0.0/8, 192.0.2.1"),
+    ];
+    let output = String::from_utf8(run(&["config"], &environment).stdout).unwrap();
+    assert!(!output.contains("hidden"), "{output}");
+    let config: toml::Table = output.parse().unwrap();
+    assert_eq!(config["webhook"]["secrets"].as_array().unwrap().len(), 2);
+    assert_eq!(config["http"]["listen"].as_str(), Some("0.0.0.0:80"));
+    assert_eq!(config["webhook"]["allow_from"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn commands_work_beside_a_service_on_its_private_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().join("data");
+    let private = |command: &mut Command| {
+        command
+            .env("SOBOT_HOOK__STORAGE__DATA_DIR", &data_dir)
+            .env("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0")
+            .env("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("SOBOT_HOOK__WEBHOOK__SECRETS", SECRET)
+            .env("SOBOT_HOOK__LOG__FORMAT", "json");
+    };
+    let start = || {
+        let mut command = program();
+        private(command.arg("serve"));
+        Service::spawn(command)
+    };
+    let mut service = start();
+    assert_eq!(service.post(message("2", "1", "m", AT, "x")).await.0, 200);
+
+    let mut migrate = program();
+    private(migrate.arg("migrate"));
+    let output = migrate.output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), b"the schema is up to date\n".as_slice()));
+    let mut second = program();
+    private(second.arg("serve"));
+    let output = second.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("another sobot-hook is running on"));
+    let (port, check) = (service.base.strip_prefix("http://").unwrap().to_owned(), ["healthcheck"]);
+    assert_eq!(run(&check, &[("SOBOT_HOOK__HTTP__LISTEN", &port)]).status.code(), Some(0));
+    assert_eq!(failure(&check, &[("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:1")]).0, Some(1));
+
+    // Killed, it leaves its server behind; the next one takes over.
+    service.kill();
+    let mut service = start();
+    assert_eq!(service.post(message("2", "1", "m", AT, "x")).await.0, 200);
+    assert!(service.metrics().await.contains(r#"sobot_hook_events_total{kind="message",outcome="duplicate"} 1"#));
+    assert_eq!(service.terminate().await.code(), Some(0));
+    remove_relocated(&data_dir);
+}
+
+/// Run by root in a directory that only root may enter, the private database lies elsewhere.
+fn remove_relocated(data_dir: &Path) {
+    if let Ok(home) = std::fs::read_link(data_dir.join("postgres")) {
+        std::fs::remove_dir_all(home).unwrap();
+    }
+}
+
+#[test]
+fn the_demo_tells_its_story_and_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.args(["demo", "--once"]).current_dir(directory.path());
+    let ports = [("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0"), ("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")];
+    let output = command.envs(ports).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(told.matches("200 EVENT_RECEIVED").count(), 10, "{told}");
+    for part in ["not_json", "┆ read ", "Asia/Shanghai", "matched", "psql", "/webhook/"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    remove_relocated(&directory.path().join("data/demo"));
+}
