@@ -158,7 +158,7 @@ fn a_bad_configuration_ends_with_64_and_one_line_that_helps() {
     );
     assert_eq!(
         with_file("[http]\nbody_limit_bytes = \"2 MB\""),
-        "sobot-hook: my.toml: http.body_limit_bytes must be a integer, not a string"
+        "sobot-hook: my.toml: http.body_limit_bytes must be of type integer, not string"
     );
     assert!(with_file("[webhook]\nsecrets = [\"hidden").contains("my.toml line 2 is no TOML"));
     assert!(!with_file("[webhook]\nsecrets = [\"hidden").contains("hidden"));

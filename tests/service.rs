@@ -50,7 +50,7 @@ async fn every_case_is_answered_and_journaled_once_however_often_it_comes() {
 
     let [received, settled] =
         ["sobot_hook_events_received_total", "sobot_hook_events_total"].map(|name| service.metric(name));
-    assert!((received.await - settled.await).abs() < 0.5, "events in = stored + duplicate + quarantined");
+    assert_eq!(received.await, settled.await, "events in = stored + duplicate + quarantined");
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn two_hundred_duplicates_at_once_are_one_event() {
     assert_eq!(database.count("select count(*) from events").await, 2);
     assert_eq!(database.count("select count(*) from messages").await, 1);
     assert_eq!(database.text("select attachment_id from uploads").await, "7");
-    assert_eq!(service.metric("sobot_hook_events_total").await, 400.0);
+    assert_eq!(service.metric("sobot_hook_events_total").await, 400);
 }
 
 /// Every kind of event about a handful of users, all in each other's way.
@@ -124,7 +124,7 @@ fn mixed_load() -> Vec<String> {
             1 => echo(&user, "p", &mid, at, "hi"),
             2 => delivery(&user, "p", at, &[&mid, "m1", "m0"], at - 5),
             3 => read(&user, "p", at, at - 3),
-            4 => envelope("p", event(&user, "p", at, json!({ "optin": { "type": "notification_messages", "title": "t", "notification_messages_token": mid } }))),
+            4 => envelope("p", &event(&user, "p", at, &json!({ "optin": { "type": "notification_messages", "title": "t", "notification_messages_token": mid } }))),
             _ => json!({ "track_id": format!("t{}", number % 9), "attachment_id": "1" }).to_string(),
         });
     }
@@ -188,7 +188,7 @@ async fn a_row_that_postgresql_refuses_is_quarantined_and_its_neighbours_are_sto
         .await
         .unwrap();
     let events: Vec<Value> = (1..20)
-        .map(|number| event("2", "1", AT + number, json!({ "message": { "mid": format!("m{number}"), "text": if number == 7 { "poison" } else { "good" } } })))
+        .map(|number| event("2", "1", AT + number, &json!({ "message": { "mid": format!("m{number}"), "text": if number == 7 { "poison" } else { "good" } } })))
         .collect();
     let body = json!({ "object": "page", "entry": [{ "id": "1", "messaging": events }] }).to_string();
     assert_eq!(service.post(body.clone()).await.0, 200);
@@ -196,7 +196,7 @@ async fn a_row_that_postgresql_refuses_is_quarantined_and_its_neighbours_are_sto
     assert_eq!(database.count("select count(*) from events").await, 19);
     assert_eq!(database.text("select convert_from(raw, 'UTF8') from quarantine").await, body);
     assert!(!service.log().contains("poison"), "{}", service.log());
-    assert_eq!(service.metric("sobot_hook_events_total").await, 20.0);
+    assert_eq!(service.metric("sobot_hook_events_total").await, 20);
 }
 
 #[tokio::test]

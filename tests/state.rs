@@ -24,8 +24,8 @@ fn any_event() -> impl Strategy<Value = String> {
     (user, page, 0..8_i64, 0..8_i64, 0..3_u8, 0..14_u8).prop_map(|(user, page, at, other, thing, kind)| {
         let (at, watermark) = (BEGIN + at * 1_000, BEGIN + other * 1_000);
         let mid = format!("m{thing}");
-        let from_user = |what: Value| event(user, page, at, what);
-        let from_page = |what: Value| event(page, user, at, what);
+        let from_user = |what: Value| event(user, page, at, &what);
+        let from_page = |what: Value| event(page, user, at, &what);
         // A repeated message may differ in its content, but not at the same moment: then it is the same event.
         let content = format!("{mid} at {at}");
         let optin = |status: Value, timezone: Value| {
@@ -51,7 +51,7 @@ fn any_event() -> impl Strategy<Value = String> {
             12 => from_user(json!({ "postback": { "title": content } })),
             _ => return json!({ "track_id": format!("track{thing}"), "attachment_id": "1" }).to_string(),
         };
-        envelope(page, event)
+        envelope(page, &event)
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::{Config, ConfigError};
+use super::error::ConfigError;
 
 /// The defaults: the documented file itself.
 const DEFAULTS: &str = include_str!("../../config.toml");
@@ -40,9 +40,8 @@ impl Layers {
         Ok(layers)
     }
 
-    pub fn into_config(self) -> Result<Config, ConfigError> {
-        // The full text names the key in a second line.
-        self.0.try_into().map_err(|error: toml::de::Error| ConfigError(error.to_string().trim_end().replace('\n', " ")))
+    pub fn into_table(self) -> Table {
+        self.0
     }
 
     fn add_file(&mut self, file: &Path) -> Result<(), ConfigError> {
@@ -87,7 +86,7 @@ impl Layers {
         let Some(place) = self.get(key) else { return Err(self.unknown(source, key)) };
         if place.type_str() != value.type_str() {
             return Err(ConfigError(format!(
-                "{source}: {key} must be a {}, not a {}",
+                "{source}: {key} must be of type {}, not {}",
                 place.type_str(),
                 value.type_str()
             )));
@@ -117,7 +116,7 @@ fn keys(table: &Table) -> impl Iterator<Item = String> {
 /// The configuration in force as TOML, secrets masked.
 ///
 /// # Errors
-/// As [`Config::load`].
+/// As for loading it.
 pub fn masked(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<String, ConfigError> {
     let mut layers = Layers::load(file, environment)?;
     for key in SECRETS {

@@ -1,6 +1,7 @@
 //! The configuration: `config.toml` in the repository is the defaults, a file and the environment change
 //! them, and nothing that they say is overlooked.
 
+mod error;
 mod layers;
 mod sources;
 
@@ -12,14 +13,9 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+pub use error::ConfigError;
 use layers::Layers;
 pub use layers::masked;
-
-/// What is wrong with the configuration, in one line that says what to do. It quotes no value that may be
-/// a secret.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
 
 /// Everything that can be set. The keys are described in `config.toml`.
 #[derive(Debug, Deserialize)]
@@ -138,7 +134,10 @@ impl Config {
     /// An unreadable file, an unknown key (the nearest known one is named), a value out of range, or a
     /// combination that would be unsafe.
     pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let config: Self = Layers::load(file, environment)?.into_config()?;
+        let layers = Layers::load(file, environment)?.into_table();
+        // The full text of a wrong value's error names the key, in a second line.
+        let config: Self =
+            layers.try_into().map_err(|error| ConfigError(error.to_string().trim_end().replace('\n', " ")))?;
         config.check()?;
         Ok(config)
     }

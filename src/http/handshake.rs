@@ -7,8 +7,8 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
-use super::Hook;
 use super::error::ApiError;
+use super::hook::Hook;
 use super::verified::check_caller;
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::Hook;
+use super::hook::Hook;
 
 /// A database that takes longer to answer a health check is not ready.
 const PATIENCE: Duration = Duration::from_secs(2);

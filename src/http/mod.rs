@@ -8,6 +8,7 @@ mod admin;
 mod error;
 mod handshake;
 mod health;
+mod hook;
 mod server;
 mod source;
 mod verified;
@@ -25,27 +26,11 @@ use tower_http::trace::TraceLayer;
 use tracing::Span;
 
 pub use admin::router as admin_router;
+pub use hook::Hook;
 pub use server::{Limits, serve};
 
-use crate::config::{Config, Webhook};
-use crate::intake::Intake;
-use crate::store::Store;
+use crate::config::Config;
 use crate::telemetry::metrics;
-
-/// What the handlers need.
-#[derive(Debug)]
-pub struct Hook {
-    /// Where events go.
-    pub intake: Arc<Intake>,
-    /// For readiness.
-    pub store: Store,
-    /// Who may post.
-    pub webhook: Webhook,
-    /// The longest body, in bytes.
-    pub body_limit_bytes: usize,
-    /// The time that a request may take.
-    pub request_timeout: Duration,
-}
 
 /// The public routes.
 pub fn router(hook: Arc<Hook>) -> Router {

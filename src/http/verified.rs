@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout_at};
 
-use super::Hook;
 use super::error::ApiError;
+use super::hook::Hook;
 use super::source::{self, Peer};
 use crate::clock;
 use crate::config::Webhook;

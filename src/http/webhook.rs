@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use tokio::time::timeout_at;
 
-use super::Hook;
 use super::error::ApiError;
+use super::hook::Hook;
 use super::verified::Verified;
 use crate::intake::{Content, Submission};
 use crate::messenger;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::{Mutex, mpsc};
 
-use super::{Content, Job, Refusal};
+use super::job::{Content, Job, Refusal};
 use crate::messenger::{Event, Kind};
 use crate::store::{Batch, Quarantined, Store, StoreError};
 use crate::telemetry::metrics::{self, Outcome};
@@ -134,12 +134,14 @@ async fn commit(store: &Store, units: &[Unit<'_>]) -> Result<(), StoreError> {
     metrics::committed(units.len(), started.elapsed());
     for (event, is_new) in batch.events.iter().zip(committed.is_new) {
         let outcome = if is_new { Outcome::Stored } else { Outcome::Duplicate };
-        metrics::event(event.kind, outcome);
-        metrics::page_seen(event);
+        metrics::event(event.kind.as_str(), outcome);
+        if let Some(page) = &event.page_id {
+            metrics::page_seen(page);
+        }
     }
     for unit in units {
         if let Unit::Quarantined(_, kind, _) = unit {
-            metrics::event(*kind, Outcome::Quarantined);
+            metrics::event(kind.as_str(), Outcome::Quarantined);
         }
     }
     Ok(())

@@ -5,13 +5,13 @@
 //! event, and Sobot's bare upload callback. What is none of these is an event of its own, `document`, so
 //! that every byte of an authentic body rests somewhere in the journal.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::event::{Container, Event, Note};
+use super::event::Event;
+use super::found::{Found, object};
 use super::json::{Document, Json, Type};
+use super::terms::{Container, Note};
 
 /// A body with more events is kept whole as one `document`. Meta promises at most 1,000 updates a body;
 /// without a bound, two megabytes of `[0,0,…]` would become a million rows.
@@ -43,50 +43,6 @@ pub fn parse(body: &Bytes, received_at: DateTime<Utc>) -> Result<Vec<Event>, Not
         found = vec![Found::document(root)];
     }
     Ok(found.iter().map(|found| Event::read(found, received_at)).collect())
-}
-
-/// An event that has been found, with what its envelope says of it.
-pub struct Found<'a> {
-    pub json: Json<'a>,
-    pub container: Container,
-    pub object: Option<Cow<'a, str>>,
-    pub page: Option<Json<'a>>,
-    pub time: Option<Json<'a>>,
-    pub around: Around,
-    pub note: Option<Note>,
-}
-
-/// JSON texts of members that stand around the events and belong to none. Each is kept once, with the
-/// first event that it surrounds.
-#[derive(Default)]
-pub struct Around {
-    document: Option<String>,
-    entry: Option<String>,
-}
-
-impl Around {
-    /// One JSON object of what there is.
-    pub fn to_json(&self) -> Option<String> {
-        let parts: Vec<_> = [("document", &self.document), ("entry", &self.entry)]
-            .into_iter()
-            .filter_map(|(name, part)| part.as_ref().map(|part| format!("\"{name}\":{part}")))
-            .collect();
-        (!parts.is_empty()).then(|| format!("{{{}}}", parts.join(",")))
-    }
-}
-
-impl<'a> Found<'a> {
-    fn bare(json: Json<'a>, container: Container) -> Self {
-        Self { json, container, object: None, page: None, time: None, around: Around::default(), note: None }
-    }
-
-    fn document(json: Json<'a>) -> Self {
-        Self { object: object(json), ..Self::bare(json, Container::Document) }
-    }
-
-    fn is_event(&self) -> bool {
-        self.container != Container::Document
-    }
 }
 
 /// What one top-level value holds.
@@ -140,10 +96,6 @@ fn find_in_entry<'a>(envelope: Json<'a>, entry: Json<'a>, found: &mut Vec<Found<
         Some(event) => event.around.entry = beside(entry, &["id", "time", "object", "messaging", "standby", "changes"]),
         None => find_document(entry, found),
     }
-}
-
-fn object(json: Json<'_>) -> Option<Cow<'_, str>> {
-    json.member("object").and_then(Json::string)
 }
 
 /// A value that is no event but says something: more than null, an empty array, or an entry's mere address.

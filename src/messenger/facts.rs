@@ -6,30 +6,10 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use super::decimal::Decimal;
-use super::event::{Kind, Note};
 use super::json::{Json, Type};
+use super::terms::{Kind, Note};
 use super::time;
 use crate::ids::{AttachmentId, IdError, Mid, Topic, TrackId};
-
-/// Who wrote a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Direction {
-    /// The customer, to the page.
-    Inbound,
-    /// The page, to the customer.
-    Outbound,
-}
-
-impl Direction {
-    /// The name in SQL.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::Outbound => "outbound",
-        }
-    }
-}
 
 /// What one event adds to the state.
 #[derive(Debug, Clone, PartialEq, Eq)]

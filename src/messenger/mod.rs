@@ -23,12 +23,15 @@ mod decimal;
 mod envelope;
 mod event;
 mod facts;
+mod found;
 mod journal_body;
 mod json;
 mod key;
+mod terms;
 mod time;
 
 pub use envelope::{MAX_EVENTS, NotJson, parse};
-pub use event::{Container, Event, Kind, Note};
-pub use facts::{Direction, Facts, MessageFacts, SubscriptionFacts};
+pub use event::Event;
+pub use facts::{Facts, MessageFacts, SubscriptionFacts};
 pub use journal_body::Body;
+pub use terms::{Container, Direction, Kind, Note};

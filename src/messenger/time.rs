@@ -4,8 +4,8 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::decimal::Decimal;
-use super::event::Note;
 use super::json::{Json, Type};
+use super::terms::Note;
 
 /// Numbers below this are seconds, from it on milliseconds: 10^11 s is the year 5138, 10^11 ms is 1973.
 const FIRST_MILLISECOND: i128 = 100_000_000_000;

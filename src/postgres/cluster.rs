@@ -16,7 +16,8 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::error::{PostgresError, last_lines};
 use super::home::Home;
-use super::{DATABASE, SUPERUSER, private_dir};
+use super::names::{DATABASE, SUPERUSER};
+use super::private_dir;
 
 /// The start of every unfinished cluster's name.
 const UNFINISHED: &str = "cluster.new-";

@@ -24,7 +24,8 @@ use sha2::{Digest, Sha256};
 
 use super::account::Account;
 use super::error::PostgresError;
-use super::{PORT, private_dir};
+use super::names::PORT;
+use super::private_dir;
 
 /// Homes that could not be in their data directory. Root owns it, anybody may pass.
 const OUTSIDE: &str = "/var/lib/sobot-hook";

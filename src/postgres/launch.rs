@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
-use super::PORT;
 use super::account::Account;
 use super::binaries::Binaries;
 use super::error::PostgresError;
 use super::home::Home;
+use super::names::PORT;
 use super::server::Server;
 
 /// Settings that do not depend on the machine.

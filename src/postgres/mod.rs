@@ -30,6 +30,7 @@ mod cluster;
 mod error;
 mod home;
 mod launch;
+mod names;
 mod pid_file;
 mod private_dir;
 mod server;
@@ -41,16 +42,8 @@ use account::Account;
 use binaries::Binaries;
 use home::Home;
 use launch::Launch;
+use names::{DATABASE, PORT, SUPERUSER};
 use pid_file::PidFile;
-
-/// The role that owns everything; trusted, because only its own account and root reach the socket.
-const SUPERUSER: &str = "sobot_hook";
-
-/// The database that the service uses.
-const DATABASE: &str = "sobot_hook";
-
-/// Part of the socket's name and nothing else: no network port is opened, so no other server can be in the way.
-const PORT: u16 = 5432;
 
 /// A running private server.
 ///

@@ -5,11 +5,13 @@
 //! more in SQL, in `store`; the property tests hold the two equal. Pure: a batch is folded here first, so
 //! that each row is written once a transaction, sorted by key, and no two writers can deadlock.
 
+mod join;
 mod rows;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+pub use join::Join;
 pub use rows::{Content, Conversation, Edit, Message, Source, Subscription, SubscriptionChange, Upload};
 
 use crate::ids::{AttachmentId, Mid, PageId, Topic, TrackId, UserId};
@@ -26,12 +28,6 @@ pub struct State<'e> {
     pub subscriptions: BTreeMap<(&'e UserId, &'e PageId, &'e Topic), Subscription<'e>>,
     /// Under track id.
     pub uploads: BTreeMap<&'e TrackId, Upload<'e>>,
-}
-
-/// A merge that is commutative, associative and idempotent.
-pub trait Join {
-    /// Takes in what another row knows.
-    fn join(&mut self, other: Self);
 }
 
 impl<'e> FromIterator<&'e Event> for State<'e> {

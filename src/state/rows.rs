@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Join;
+use super::join::{Join, earliest};
 use crate::ids::{AttachmentId, EventKey};
 use crate::messenger::{Direction, Event, Facts, MessageFacts, SubscriptionFacts};
 
@@ -201,11 +201,4 @@ impl Join for Upload<'_> {
     fn join(&mut self, other: Self) {
         *self = (*self).min(other);
     }
-}
-
-fn earliest(mine: &mut Option<Time>, other: Option<Time>) {
-    *mine = match (*mine, other) {
-        (Some(mine), Some(other)) => Some(mine.min(other)),
-        (mine, other) => mine.or(other),
-    };
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::ids::{EventKey, PageId, UserId};
 use crate::messenger::{Event, Note};
 

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{StoreError, events};
+use super::error::StoreError;
+use super::events;
 use crate::ids::EventKey;
 use crate::messenger::Event;
 

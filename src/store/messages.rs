@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::ids::{Mid, PageId, UserId};
 use crate::state::Message;
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Datelike, Months as MonthCount, NaiveDate, Utc};
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::messenger::Event;
 
 /// Serialises the making of months between processes; any number does that is always the same one.

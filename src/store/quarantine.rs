@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// One body for the quarantine.
 #[derive(Debug, Clone, Copy)]

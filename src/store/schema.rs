@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
 
-use super::{Store, StoreError};
+use super::error::StoreError;
+use super::pool::Store;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 

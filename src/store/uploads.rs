@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::ids::TrackId;
 use crate::state::Upload;
 

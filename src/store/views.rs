@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use sqlx::AssertSqlSafe;
 
-use super::{Store, StoreError};
+use super::error::StoreError;
+use super::pool::Store;
 
 /// A stable view that an analyst starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

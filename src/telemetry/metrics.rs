@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::messenger::{Event, Kind};
+use crate::ids::PageId;
 
 /// What became of an event. Every event that comes in gets exactly one.
 #[derive(Debug, Clone, Copy)]
@@ -63,18 +63,17 @@ pub fn received(events: usize) {
 }
 
 /// An event came to its end.
-pub fn event(kind: Kind, outcome: Outcome) {
+pub fn event(kind: &'static str, outcome: Outcome) {
     let outcome = match outcome {
         Outcome::Stored => "stored",
         Outcome::Duplicate => "duplicate",
         Outcome::Quarantined => "quarantined",
     };
-    counter!("sobot_hook_events_total", "kind" => kind.as_str(), "outcome" => outcome).increment(1);
+    counter!("sobot_hook_events_total", "kind" => kind, "outcome" => outcome).increment(1);
 }
 
 /// A page sent an event.
-pub fn page_seen(event: &Event) {
-    let Some(page) = &event.page_id else { return };
+pub fn page_seen(page: &PageId) {
     let mut pages = PAGES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(last) = pages.get_mut(page.as_str()) {
         *last = Instant::now();

@@ -1,0 +1,67 @@
+//! One request on its way through intake.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::messenger::Event;
+
+/// What an event takes in memory beside the body that it shares.
+const EVENT_BYTES: usize = 512;
+
+/// One request's content.
+#[derive(Debug)]
+pub struct Submission {
+    /// All bytes of the request.
+    pub body: Bytes,
+    /// When they had arrived.
+    pub received_at: DateTime<Utc>,
+    /// What they hold.
+    pub content: Content,
+}
+
+/// What a body holds.
+#[derive(Debug)]
+pub enum Content {
+    /// Events.
+    Events(Vec<Event>),
+    /// No JSON: for the quarantine, with the reason.
+    Unreadable(String),
+}
+
+/// Why a request was not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// As much waits as may wait.
+    #[error("the queue is full")]
+    Full,
+    /// Nothing new is taken any more.
+    #[error("shutting down")]
+    Closed,
+    /// PostgreSQL could not take it.
+    #[error("the database is away")]
+    Away,
+}
+
+/// A request that waits for its commit.
+pub struct Job {
+    pub submission: Submission,
+    pub done: oneshot::Sender<Result<(), Refusal>>,
+    /// Its share of the memory that waiting requests may take.
+    pub _room: OwnedSemaphorePermit,
+}
+
+impl Submission {
+    /// How many events it counts as: bytes that are no JSON are one.
+    pub fn events(&self) -> usize {
+        match &self.content {
+            Content::Events(events) => events.len(),
+            Content::Unreadable(_) => 1,
+        }
+    }
+
+    /// What it takes while it waits.
+    pub fn memory_bytes(&self) -> usize {
+        self.body.len() + self.events() * EVENT_BYTES
+    }
+}

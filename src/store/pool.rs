@@ -1,0 +1,42 @@
+//! The connections.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::months::Months;
+
+/// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
+/// a request may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(super) pool: PgPool,
+    pub(super) months: Months,
+}
+
+impl Store {
+    /// Prepares connections to `url`, opening none yet.
+    ///
+    /// # Errors
+    /// `url` is no PostgreSQL URL.
+    pub fn connect_lazily(url: &str, max_connections: u32) -> Result<Self, sqlx::Error> {
+        let options: PgConnectOptions = url.parse()?;
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            // A dead connection shows itself in the transaction, which is tried again; a ping would cost a
+            // round trip in each.
+            .test_before_acquire(false)
+            .connect_lazy_with(options.application_name("sobot-hook"));
+        Ok(Self { pool, months: Months::default() })
+    }
+
+    /// Closes every connection, after the statements under way.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
