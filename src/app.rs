@@ -14,10 +14,8 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{self, Hook, Limits};
 use crate::intake::Intake;
 use crate::postgres::{self, Embedded};
-use crate::store::{MigrationError, Store};
-
-/// How long to wait before asking an absent PostgreSQL again.
-const RETRY: Duration = Duration::from_secs(1);
+use crate::spool::Spool;
+use crate::store::{MigrationError, Store, StoreError};
 
 /// Metrics are asked for by a scraper or two.
 const ADMIN_CONNECTIONS: usize = 16;
@@ -29,42 +27,47 @@ pub struct Database {
     pub store: Store,
     /// The private server, if this process runs it.
     pub server: Option<Embedded>,
-    _data_dir: Option<DataDir>,
+    /// Kept as long as the private server runs on it.
+    data_dir: Option<Arc<DataDir>>,
 }
 
 impl Database {
-    /// Connects to the configured database, or starts the private one.
+    /// Connects to the configured database, or starts the private one on a directory that is ours.
     ///
     /// # Errors
-    /// A bad URL; no server programs; another service on the same directory.
-    pub async fn open(config: &Config) -> Result<Self> {
-        let max_connections = config.database.max_connections;
-        if let Some(url) = config.database.url() {
-            let store = Store::connect_lazily(url, max_connections)
-                .context("database.url (or DATABASE_URL) is no PostgreSQL URL")?;
-            return Ok(Self { store, server: None, _data_dir: None });
+    /// A bad URL; no server programs.
+    async fn open(config: &Config, data_dir: Arc<DataDir>) -> Result<Self> {
+        if let Some(store) = Self::configured(config)? {
+            return Ok(Self { store, server: None, data_dir: None });
         }
-        let data_dir = DataDir::lock(&config.storage.data_dir)?;
         let server = postgres::start(&config.storage.data_dir).await?;
-        let store = Store::connect_lazily(&server.url(), max_connections)?;
-        Ok(Self { store, server: Some(server), _data_dir: Some(data_dir) })
+        let store = Store::connect_lazily(&server.url(), config.database.max_connections)?;
+        Ok(Self { store, server: Some(server), data_dir: Some(data_dir) })
     }
 
-    /// As [`Database::open`], but beside a service that runs on the same directory.
+    /// For a command: the configured database, or the private one, which a running service may have started.
     ///
     /// # Errors
-    /// As [`Database::open`].
+    /// A bad URL; no server programs.
     pub async fn open_beside(config: &Config) -> Result<Self> {
-        let opened = Self::open(config).await;
-        let is_in_use = |error: &anyhow::Error| matches!(error.downcast_ref(), Some(DataDirError::InUse(_)));
-        match opened {
-            Err(error) if is_in_use(&error) => {
+        if let Some(store) = Self::configured(config)? {
+            return Ok(Self { store, server: None, data_dir: None });
+        }
+        match DataDir::lock(&config.storage.data_dir) {
+            Ok(data_dir) => Self::open(config, Arc::new(data_dir)).await,
+            Err(error @ DataDirError::InUse(_)) => {
                 let url = postgres::running(&config.storage.data_dir).ok_or(error)?;
                 let store = Store::connect_lazily(&url, config.database.max_connections)?;
-                Ok(Self { store, server: None, _data_dir: None })
+                Ok(Self { store, server: None, data_dir: None })
             }
-            opened => opened,
+            Err(error) => Err(error.into()),
         }
+    }
+
+    fn configured(config: &Config) -> Result<Option<Store>> {
+        let connect = |url| Store::connect_lazily(url, config.database.max_connections);
+        let store = config.database.url().map(connect).transpose();
+        store.context("database.url (or DATABASE_URL) is no PostgreSQL URL")
     }
 
     /// Ends the connections, and the private server with them.
@@ -73,6 +76,7 @@ impl Database {
         if let Some(server) = self.server {
             server.stop().await;
         }
+        drop(self.data_dir);
     }
 }
 
@@ -81,37 +85,42 @@ impl Database {
 pub struct App {
     /// The database.
     pub database: Database,
+    spool: Spool,
+    is_away: Option<StoreError>,
     config: Config,
+    _data_dir: Arc<DataDir>,
     public: TcpListener,
     admin: TcpListener,
     metrics: PrometheusHandle,
 }
 
 impl App {
-    /// Takes the ports, opens the database and brings its schema up to date. An absent PostgreSQL is no
-    /// error: the schema follows when it comes.
+    /// Takes the ports and the data directory, opens spool and database, and brings the schema up to date. An
+    /// absent PostgreSQL is no error: the spool takes what comes, and the schema follows.
     ///
     /// # Errors
-    /// A port is taken; the database cannot be opened; a migration fails.
+    /// A port is taken; another service has the directory; the database cannot be opened; a migration fails.
     pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Self> {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
         let public = listen("http.listen", config.http.listen).await?;
         let admin = listen("admin.listen", config.admin.listen).await?;
-        let database = Database::open(&config).await?;
-        match database.store.migrate().await {
-            Ok(()) => {}
-            Err(MigrationError::Away(reason)) => {
-                tracing::warn!(reason, "PostgreSQL is away; requests are refused until it comes");
-                tokio::spawn(migrate_later(database.store.clone()));
-            }
+        let data_dir = Arc::new(DataDir::lock(&config.storage.data_dir)?);
+        let spool = Spool::open(&config.storage.data_dir, config.spool.max_bytes).await;
+        if let Err(error) = spool.check() {
+            tracing::error!(%error, "while PostgreSQL is away, requests will be refused");
+        }
+        let database = Database::open(&config, Arc::clone(&data_dir)).await?;
+        let is_away = match database.store.migrate().await {
+            Ok(()) => None,
+            Err(MigrationError::Away(reason)) => Some(StoreError::Away(reason)),
             Err(error) => {
                 database.close().await;
                 return Err(error.into());
             }
-        }
-        Ok(Self { database, config, public, admin, metrics })
+        };
+        Ok(Self { database, spool, is_away, config, _data_dir: data_dir, public, admin, metrics })
     }
 
     /// The public listener's address.
@@ -128,13 +137,14 @@ impl App {
     /// # Errors
     /// None while serving; every failure is answered where it happens.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
-        let Self { database, config, public, admin, metrics } = self;
-        let intake = Arc::new(Intake::start(&database.store));
+        let Self { database, spool, is_away, config, _data_dir, public, admin, metrics } = self;
+        let intake = Arc::new(Intake::start(&database.store, &spool, is_away.as_ref()));
         let limits = http::limits(&config);
         let request_timeout = config.http.request_timeout();
         let hook = Arc::new(Hook {
             intake: Arc::clone(&intake),
             store: database.store.clone(),
+            spool: spool.clone(),
             body_limit_bytes: config.http.body_limit_bytes,
             request_timeout,
             webhook: config.webhook,
@@ -145,7 +155,7 @@ impl App {
             let _ = stopping.wait_for(|stopped| *stopped).await;
         };
         let admin_limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
-        let admin_routes = http::admin_router(metrics, Arc::clone(&intake));
+        let admin_routes = http::admin_router(metrics, Arc::clone(&intake), spool);
         tracing::info!(webhook = %public.local_addr()?, admin = %admin.local_addr()?, "serving");
         let public = http::serve(public, http::router(hook), limits, until_stopped(stopping.clone()), request_timeout);
         let admin = http::serve(admin, admin_routes, admin_limits, until_stopped(stopping), Duration::from_secs(1));
@@ -163,15 +173,4 @@ impl App {
 
 async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({key})"))
-}
-
-async fn migrate_later(store: Store) {
-    loop {
-        tokio::time::sleep(RETRY).await;
-        match store.migrate().await {
-            Ok(()) => return tracing::info!("PostgreSQL has come; the schema is up to date"),
-            Err(MigrationError::Away(_)) => {}
-            Err(error) => tracing::error!(%error, "the database cannot be used"),
-        }
-    }
 }

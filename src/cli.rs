@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::app::{App, Database};
 use crate::config::{self, Config, ConfigError};
 use crate::postgres::Embedded;
-use crate::{clock, demo, telemetry};
+use crate::{clock, demo, spool, telemetry};
 
 /// The receiving end of Sobot's Facebook Messenger integration.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Command {
     },
     /// Bring the database's schema up to date and end
     Migrate(ConfigFile),
+    /// Show what waits in the spool for PostgreSQL
+    Spool(ConfigFile),
     /// Ask the service on http.listen whether it serves
     Healthcheck(ConfigFile),
     /// Print the configuration in force, secrets masked
@@ -75,6 +77,7 @@ impl Cli {
             Command::Serve(file) => serve(file.load()?).await,
             Command::Demo { config, once } => run_demo(config.load()?, once).await,
             Command::Migrate(file) => migrate(&file.load()?).await,
+            Command::Spool(file) => show_spool(&file.load()?),
             Command::Healthcheck(file) => healthcheck(&file.load()?).await,
             Command::Config(file) => {
                 file.load()?;
@@ -129,6 +132,13 @@ async fn migrate(config: &Config) -> Result<()> {
     database.close().await;
     migrated?;
     println!("the schema is up to date");
+    Ok(())
+}
+
+fn show_spool(config: &Config) -> Result<()> {
+    let waiting = spool::inspect(&config.storage.data_dir)?.unwrap_or_default();
+    let oldest = waiting.oldest.map_or("-".to_owned(), |oldest| oldest.to_rfc3339());
+    println!("entries {}\nbytes   {} of {}\noldest  {oldest}", waiting.entries, waiting.bytes, config.spool.max_bytes);
     Ok(())
 }
 

@@ -8,6 +8,8 @@
 //! 4. [`store`] writes the batch in one transaction: the journal, then the [`state`] folded from what is new;
 //! 5. the callers of the batch are answered, after the commit.
 //!
+//! While PostgreSQL is away, [`spool`] takes the bodies instead, and the drain of [`intake`] brings them in later.
+//!
 //! Around it: [`config`], [`data_dir`] and [`postgres`] (the private server) before, [`telemetry`] throughout,
 //! [`app`] to build it all and take it down, [`cli`] and [`demo`] for people.
 
@@ -22,6 +24,7 @@ pub mod ids;
 pub mod intake;
 pub mod messenger;
 pub mod postgres;
+pub mod spool;
 pub mod state;
 pub mod store;
 pub mod telemetry;

@@ -8,8 +8,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
-use support::database::{Database, Server, connect, count, create};
+use support::database::Database;
 use support::service::{SECRET, Service, program};
 use support::until;
 use support::wire::message;
@@ -86,45 +85,6 @@ async fn sigterm_answers_what_was_asked_and_exits_0() {
     let status = service.terminate().await;
     assert_eq!(status.code(), Some(0), "{}", service.log());
     assert_journaled_once(&database, &load.acknowledged().await).await;
-}
-
-#[tokio::test]
-async fn without_postgresql_it_refuses_honestly_and_comes_back_by_itself() {
-    let mut server = Server::start();
-    let url = create(&server).await;
-    let service = Service::start(&url);
-    assert_eq!(service.post(message("2", "1", "before", AT, "x")).await.0, 200);
-    server.stop();
-    let answer = service.client.post(&service.webhook).body(message("2", "1", "during", AT, "x")).send().await.unwrap();
-    assert_eq!(answer.status(), 503);
-    assert!(answer.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap() > 0);
-    assert_eq!(service.get("/healthz").await.0, 200);
-    let (status, readiness) = service.get("/readyz").await;
-    let readiness: Value = serde_json::from_str(&readiness).unwrap();
-    assert_eq!(status, 503);
-    assert_ne!(readiness["database"], "ok");
-    server.resume();
-    until("it stores again", async || service.post(message("2", "1", "after", AT, "x")).await.0 == 200).await;
-    assert_eq!(service.get("/readyz").await.0, 200);
-    let pool = connect(&url);
-    assert_eq!(
-        count(&pool, "select count(*) from events where body->'message'->>'mid' in ('before', 'after')").await,
-        2
-    );
-    pool.close().await;
-}
-
-#[tokio::test]
-async fn it_starts_without_postgresql_and_brings_the_schema_later() {
-    let mut server = Server::start();
-    let url = create(&server).await;
-    server.stop();
-    let service = Service::start(&url);
-    assert_eq!(service.get("/healthz").await.0, 200);
-    assert_eq!(service.get("/readyz").await.0, 503);
-    server.resume();
-    until("it is ready", async || service.get("/readyz").await.0 == 200).await;
-    assert_eq!(service.post(message("2", "1", "m", AT, "x")).await.0, 200);
 }
 
 /// Runs the program to its end.

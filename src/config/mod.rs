@@ -31,6 +31,8 @@ pub struct Config {
     pub database: Database,
     /// The disk.
     pub storage: Storage,
+    /// What is kept while PostgreSQL is away.
+    pub spool: Spool,
     /// Logging.
     pub log: Log,
 }
@@ -91,6 +93,14 @@ pub struct Storage {
     pub data_dir: PathBuf,
 }
 
+/// `[spool]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spool {
+    /// How much may wait.
+    pub max_bytes: u64,
+}
+
 /// `[log]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,7 +157,9 @@ impl Config {
             ("http.body_limit_bytes", self.http.body_limit_bytes as u64, 1_024, 64 << 20),
             ("http.request_timeout_ms", self.http.request_timeout_ms, 100, 600_000),
             ("http.max_connections", self.http.max_connections as u64, 1, 1_000_000),
-            ("database.max_connections", u64::from(self.database.max_connections), 4, 1_000),
+            ("database.max_connections", u64::from(self.database.max_connections), 6, 1_000),
+            // A body that is allowed must fit.
+            ("spool.max_bytes", self.spool.max_bytes, 2 * self.http.body_limit_bytes as u64, 1 << 40),
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

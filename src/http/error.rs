@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::intake::Refusal;
-use crate::messenger::NotJson;
 
 /// Seconds after which a refused request may be worth repeating.
 const RETRY_AFTER_SECONDS: &str = "2";
@@ -23,7 +22,7 @@ pub enum ApiError {
     NotFound,
     /// The body is not one JSON document. It is in quarantine.
     #[error("{0}; the bytes are kept in quarantine")]
-    NotJson(NotJson),
+    NotJson(String),
     /// The sender is not on the allow-list.
     #[error("this address may not post here (webhook.allow_from)")]
     Forbidden,
@@ -66,7 +65,7 @@ impl ApiError {
             Self::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken"),
             Self::NotStored(Refusal::Full) => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),
             Self::NotStored(Refusal::Closed) => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
-            Self::NotStored(Refusal::Away) => (StatusCode::SERVICE_UNAVAILABLE, "database_away"),
+            Self::NotStored(Refusal::Away) => (StatusCode::SERVICE_UNAVAILABLE, "not_stored"),
             Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
             Self::Panicked => (StatusCode::SERVICE_UNAVAILABLE, "internal"),
         }

@@ -1,4 +1,4 @@
-//! `/healthz`: the process serves. `/readyz`: a POST would be durable now, and if not, which part is missing.
+//! `/healthz`: the process serves. `/readyz`: a POST would be durable now, and what each part says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::hook::Hook;
+use crate::clock;
 
 /// A database that takes longer to answer a health check is not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -19,6 +20,7 @@ pub async fn alive() -> &'static str {
     "ok"
 }
 
+/// 200 while either the database with an up-to-date schema or the spool takes events.
 pub async fn ready(State(hook): State<Arc<Hook>>) -> impl IntoResponse {
     let (database, migrations) = match timeout(PATIENCE, hook.store.pending_migrations()).await {
         Ok(Ok(0)) => ("ok".to_owned(), "ok".to_owned()),
@@ -26,6 +28,15 @@ pub async fn ready(State(hook): State<Arc<Hook>>) -> impl IntoResponse {
         Ok(Err(error)) => (error.to_string(), "unknown".to_owned()),
         Err(_) => ("no answer in time".to_owned(), "unknown".to_owned()),
     };
-    let status = if migrations == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "database": database, "migrations": migrations })))
+    let spool = hook.spool.check();
+    let waiting = hook.spool.waiting();
+    let is_ready = (migrations == "ok" && !hook.intake.is_database_away()) || spool.is_ok();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let spool = json!({
+        "state": spool.map_or_else(|error| error.to_string(), |()| "ok".to_owned()),
+        "entries": waiting.entries,
+        "bytes": waiting.bytes,
+        "age_seconds": waiting.age(clock::now()).as_secs(),
+    });
+    (status, Json(json!({ "database": database, "migrations": migrations, "spool": spool })))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::Webhook;
 use crate::intake::Intake;
+use crate::spool::Spool;
 use crate::store::Store;
 
 /// What the handlers need.
@@ -14,6 +15,8 @@ pub struct Hook {
     pub intake: Arc<Intake>,
     /// For readiness.
     pub store: Store,
+    /// For readiness.
+    pub spool: Spool,
     /// Who may post.
     pub webhook: Webhook,
     /// The longest body, in bytes.

@@ -1,4 +1,4 @@
-//! `POST /webhook/{secret}`: a body becomes committed events, or the caller learns that it did not.
+//! `POST /webhook/{secret}`: a body becomes events that are safe, or the caller learns that it did not.
 
 use std::sync::Arc;
 
@@ -9,19 +9,15 @@ use super::error::ApiError;
 use super::hook::Hook;
 use super::verified::Verified;
 use crate::intake::{Content, Submission};
-use crate::messenger;
-use crate::telemetry::metrics;
 
-/// Answers `EVENT_RECEIVED` once every event of the body is committed.
+/// Answers `EVENT_RECEIVED` once every event of the body is committed, or the body is in the spool.
 pub async fn receive(State(hook): State<Arc<Hook>>, verified: Verified) -> Result<&'static str, ApiError> {
-    let Verified { body, received_at, deadline } = verified;
-    let (content, answer) = match messenger::parse(&body, received_at) {
-        Ok(events) => (Content::Events(events), Ok("EVENT_RECEIVED")),
-        Err(error) => (Content::Unreadable(error.to_string()), Err(ApiError::NotJson(error))),
+    let submission = Submission::read(verified.body, verified.received_at);
+    let answer = match &submission.content {
+        Content::Events(_) => Ok("EVENT_RECEIVED"),
+        Content::Unreadable(reason) => Err(ApiError::NotJson(reason.clone())),
     };
-    let submission = Submission { body, received_at, content };
-    metrics::received(submission.events());
     // The write goes on even when nobody waits for it any more.
-    timeout_at(deadline, hook.intake.submit(submission)).await.map_err(|_| ApiError::Timeout)??;
+    timeout_at(verified.deadline, hook.intake.submit(submission)).await.map_err(|_| ApiError::Timeout)??;
     answer
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::messenger::Event;
+use crate::messenger::{self, Event};
+use crate::store::Quarantined;
 
 /// What an event takes in memory beside the body that it shares.
 const EVENT_BYTES: usize = 512;
@@ -38,8 +39,8 @@ pub enum Refusal {
     /// Nothing new is taken any more.
     #[error("shutting down")]
     Closed,
-    /// PostgreSQL could not take it.
-    #[error("the database is away")]
+    /// Neither PostgreSQL nor the spool could take it.
+    #[error("neither the database nor the spool takes it")]
     Away,
 }
 
@@ -52,6 +53,22 @@ pub struct Job {
 }
 
 impl Submission {
+    /// Reads a body.
+    #[must_use]
+    pub fn read(body: Bytes, received_at: DateTime<Utc>) -> Self {
+        let content = match messenger::parse(&body, received_at) {
+            Ok(events) => Content::Events(events),
+            Err(error) => Content::Unreadable(error.to_string()),
+        };
+        Self { body, received_at, content }
+    }
+
+    /// The body as a row of the quarantine.
+    #[must_use]
+    pub fn quarantined<'a>(&'a self, reason: &'a str) -> Quarantined<'a> {
+        Quarantined { received_at: self.received_at, reason, raw: &self.body }
+    }
+
     /// How many events it counts as: bytes that are no JSON are one.
     pub fn events(&self) -> usize {
         match &self.content {

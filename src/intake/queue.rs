@@ -2,12 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::circuit::Circuit;
+use super::drain;
 use super::job::{Job, Refusal, Submission};
-use super::writer;
-use crate::store::Store;
+use super::writer::Writer;
+use crate::spool::Spool;
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::{self, Outcome, Source};
 
 /// Requests that wait for a writer.
 pub const QUEUE_REQUESTS: usize = 4_096;
@@ -23,20 +27,31 @@ const WRITERS: usize = 2;
 pub struct Intake {
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     room: Arc<Semaphore>,
-    writers: Mutex<Vec<JoinHandle<()>>>,
+    circuit: Arc<Circuit>,
+    stop_drain: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Intake {
-    /// Starts the writers.
+    /// Starts the writers and the drain. `is_away`: PostgreSQL is known to be away already.
     #[must_use]
-    pub fn start(store: &Store) -> Self {
+    pub fn start(store: &Store, spool: &Spool, is_away: Option<&StoreError>) -> Self {
+        let circuit = Arc::new(Circuit::default());
+        if let Some(reason) = is_away {
+            circuit.open(reason);
+        }
+        let writer = Writer { store: store.clone(), spool: spool.clone(), circuit: Arc::clone(&circuit) };
         let (queue, waiting) = mpsc::channel(QUEUE_REQUESTS);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
-        let writers = (0..WRITERS).map(|_| tokio::spawn(writer::run(store.clone(), Arc::clone(&waiting)))).collect();
+        let (stop_drain, stop) = watch::channel(false);
+        let mut tasks = vec![tokio::spawn(drain::run(writer.clone(), stop))];
+        tasks.extend((0..WRITERS).map(|_| tokio::spawn(writer.clone().run(Arc::clone(&waiting)))));
         Self {
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
-            writers: Mutex::new(writers),
+            circuit,
+            stop_drain,
+            tasks: Mutex::new(tasks),
         }
     }
 
@@ -47,10 +62,15 @@ impl Intake {
     pub async fn submit(&self, submission: Submission) -> Result<(), Refusal> {
         let (done, outcome) = oneshot::channel();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Refusal::Closed)?;
+        let events = submission.events();
+        metrics::received(Source::Webhook, events);
         let cost = submission.memory_bytes().min(QUEUE_BYTES);
-        let cost = u32::try_from(cost).map_err(|_| Refusal::Full)?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(cost).map_err(|_| Refusal::Full)?;
-        queue.try_send(Job { submission, done, _room: room }).map_err(|_| Refusal::Full)?;
+        let room = u32::try_from(cost).ok().and_then(|cost| Arc::clone(&self.room).try_acquire_many_owned(cost).ok());
+        let queued = room.and_then(|room| queue.try_send(Job { submission, done, _room: room }).ok());
+        if queued.is_none() {
+            metrics::event("any", Outcome::Refused, events);
+            return Err(Refusal::Full);
+        }
         drop(queue);
         outcome.await.unwrap_or(Err(Refusal::Away))
     }
@@ -61,12 +81,18 @@ impl Intake {
         queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
-    /// Takes nothing more and waits until the queue is written.
+    /// True while PostgreSQL is known to be away.
+    pub fn is_database_away(&self) -> bool {
+        self.circuit.is_open()
+    }
+
+    /// Takes nothing more and waits until the queue is written. What waits in the spool stays there.
     pub async fn close(&self) {
+        self.stop_drain.send_replace(true);
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let writers = std::mem::take(&mut *self.writers.lock().unwrap_or_else(PoisonError::into_inner));
-        for writer in writers {
-            if let Err(error) = writer.await {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            if let Err(error) = task.await {
                 tracing::error!(panicked = error.is_panic(), "a writer ended before its time");
             }
         }

@@ -1,11 +1,20 @@
 //! A batch, and the one transaction that takes all of it.
 
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+use tokio::time::timeout;
+
 use super::error::StoreError;
 use super::pool::Store;
 use super::quarantine::{self, Quarantined};
 use super::{conversations, events, first_receipts, messages, subscriptions, uploads};
 use crate::messenger::Event;
 use crate::state::State;
+
+/// A transaction that takes longer is given up: PostgreSQL counts as away then, and slow is handled as away.
+/// Well inside the time that a request may take, and some hundred times what a healthy commit takes.
+const COMMIT_BUDGET: Duration = Duration::from_secs(2);
 
 /// What is written together.
 #[derive(Debug, Default)]
@@ -29,8 +38,18 @@ impl Store {
     /// # Errors
     /// Then nothing is stored; the kind of error tells what to do.
     pub async fn commit(&self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
-        self.months.prepare(&self.pool, &batch.events).await?;
-        let mut transaction = self.pool.begin().await?;
+        let mut connection = self.pool.acquire().await?;
+        let Ok(committed) = timeout(COMMIT_BUDGET, self.write(&mut connection, batch)).await else {
+            // Closed, not returned: nobody can tell what this connection still waits for.
+            drop(connection.detach());
+            return Err(StoreError::Away(format!("no commit within {COMMIT_BUDGET:?}")));
+        };
+        committed
+    }
+
+    async fn write(&self, connection: &mut PgConnection, batch: &Batch<'_>) -> Result<Committed, StoreError> {
+        self.months.prepare(connection, &batch.events).await?;
+        let mut transaction = connection.begin().await?;
         let timed = first_receipts::settle(&mut transaction, &batch.events).await?;
         let is_new = events::insert(&mut transaction, &timed).await?;
         let new = timed.iter().zip(&is_new).filter(|(_, is_new)| **is_new).map(|(event, _)| event.as_ref());

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Datelike, Months as MonthCount, NaiveDate, Utc};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::error::StoreError;
 use crate::messenger::Event;
@@ -27,12 +27,12 @@ pub struct Months {
 
 impl Months {
     /// Makes the months that these events need.
-    pub async fn prepare(&self, pool: &PgPool, events: &[&Event]) -> Result<(), StoreError> {
+    pub async fn prepare(&self, connection: &mut PgConnection, events: &[&Event]) -> Result<(), StoreError> {
         // An event that is timed by its receipt may have been received before: its month then exists.
         let needed: BTreeSet<NaiveDate> = events.iter().filter_map(|event| month(event.occurred_at)).collect();
         for month in needed {
             if !self.known().contains(&month) {
-                create(pool, month).await?;
+                create(connection, month).await?;
                 self.known().insert(month);
             }
         }
@@ -50,10 +50,10 @@ fn month(at: DateTime<Utc>) -> Option<NaiveDate> {
     if month < FIRST { None } else { NaiveDate::from_ymd_opt(month.0, month.1, 1) }
 }
 
-async fn create(pool: &PgPool, month: NaiveDate) -> Result<(), StoreError> {
+async fn create(connection: &mut PgConnection, month: NaiveDate) -> Result<(), StoreError> {
     let name = month.format("events_%Y_%m");
     let next = month + MonthCount::new(1);
-    let mut transaction = pool.begin().await?;
+    let mut transaction = connection.begin().await?;
     sqlx::query!("select pg_advisory_xact_lock($1)", LOCK).fetch_one(&mut *transaction).await?;
     let exists = sqlx::query_scalar!("select to_regclass($1::text) is not null", name.to_string())
         .fetch_one(&mut *transaction)

@@ -9,7 +9,7 @@ use super::months::Months;
 
 /// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
 /// a request may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The database.
 #[derive(Debug, Clone)]

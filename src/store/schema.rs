@@ -1,12 +1,17 @@
 //! The schema: the migrations that are compiled in, and how far a database has come.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::error::StoreError;
 use super::pool::Store;
+
+/// What answers later than this is away.
+const PING_BUDGET: Duration = Duration::from_secs(1);
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -51,6 +56,20 @@ impl Store {
     /// [`MigrationError`].
     pub async fn migrate(&self) -> Result<(), MigrationError> {
         Ok(MIGRATIONS.run(&self.pool).await?)
+    }
+
+    /// Whether PostgreSQL answers at all.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let answered = tokio::time::timeout(PING_BUDGET, connection.ping()).await;
+        answered.unwrap_or_else(|_| {
+            drop(connection.detach());
+            Err(sqlx::Error::PoolTimedOut)
+        })?;
+        Ok(())
     }
 
     /// How many of this program's migrations the database lacks.

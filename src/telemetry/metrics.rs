@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 use crate::ids::PageId;
 
-/// What became of an event. Every event that comes in gets exactly one.
+/// What became of an event. Every event that comes in, by a request or out of the spool, gets exactly one.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome {
     /// It is in the journal now.
@@ -18,6 +18,19 @@ pub enum Outcome {
     Duplicate,
     /// Its body is in quarantine.
     Quarantined,
+    /// Its body is in the spool, and will be received from there.
+    Spooled,
+    /// It was answered with 503.
+    Refused,
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    /// A request.
+    Webhook,
+    /// The spool.
+    Spool,
 }
 
 /// Pages whose last event is remembered; an installation has a handful.
@@ -57,19 +70,25 @@ pub fn request(status: u16) {
     counter!("sobot_hook_requests_total", "status" => status.to_string()).increment(1);
 }
 
-/// Events were found in a request, or a body that is none.
-pub fn received(events: usize) {
-    counter!("sobot_hook_events_received_total").increment(events as u64);
+/// Events were found in a body; bytes that are no JSON count as one.
+pub fn received(source: Source, events: usize) {
+    let source = match source {
+        Source::Webhook => "webhook",
+        Source::Spool => "spool",
+    };
+    counter!("sobot_hook_events_received_total", "source" => source).increment(events as u64);
 }
 
-/// An event came to its end.
-pub fn event(kind: &'static str, outcome: Outcome) {
+/// Events came to their end. Those that are spooled or refused are of kind `any`.
+pub fn event(kind: &'static str, outcome: Outcome, events: usize) {
     let outcome = match outcome {
         Outcome::Stored => "stored",
         Outcome::Duplicate => "duplicate",
         Outcome::Quarantined => "quarantined",
+        Outcome::Spooled => "spooled",
+        Outcome::Refused => "refused",
     };
-    counter!("sobot_hook_events_total", "kind" => kind, "outcome" => outcome).increment(1);
+    counter!("sobot_hook_events_total", "kind" => kind, "outcome" => outcome).increment(events as u64);
 }
 
 /// A page sent an event.
@@ -83,14 +102,18 @@ pub fn page_seen(page: &PageId) {
 }
 
 /// A transaction was committed.
-#[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52 events")]
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub fn committed(events: usize, took: Duration) {
     histogram!("sobot_hook_batch_events").record(events as f64);
     histogram!("sobot_hook_commit_seconds").record(took.as_secs_f64());
 }
 
-/// Requests wait for a writer.
-#[expect(clippy::cast_precision_loss, reason = "the queue is far below 2^52 requests")]
-pub fn queue_depth(requests: usize) {
+/// What waits at this moment.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub fn waiting(requests: usize, spool_entries: u64, spool_bytes: u64, spool_age: Duration, is_database_away: bool) {
     gauge!("sobot_hook_queue_requests").set(requests as f64);
+    gauge!("sobot_hook_spool_entries").set(spool_entries as f64);
+    gauge!("sobot_hook_spool_bytes").set(spool_bytes as f64);
+    gauge!("sobot_hook_spool_age_seconds").set(spool_age.as_secs_f64());
+    gauge!("sobot_hook_database_away").set(f64::from(u8::from(is_database_away)));
 }

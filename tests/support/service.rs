@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tempfile::TempDir;
 
 use super::PATIENCE;
 
@@ -20,6 +21,8 @@ pub struct Service {
     pub base: String,
     pub admin: String,
     pub client: reqwest::Client,
+    /// Gone with the service, unless the test has one of its own.
+    directory: Option<TempDir>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -39,16 +42,20 @@ impl Service {
 
     /// The same with more environment.
     pub fn start_with(url: &str, environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
         let mut command = program();
         command
             .arg("serve")
             .env("DATABASE_URL", url)
+            .env("SOBOT_HOOK__STORAGE__DATA_DIR", directory.path())
             .env("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0")
             .env("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")
             .env("SOBOT_HOOK__WEBHOOK__SECRETS", SECRET)
             .env("SOBOT_HOOK__LOG__FORMAT", "json")
             .envs(environment.iter().copied());
-        Self::spawn(command)
+        let mut service = Self::spawn(command);
+        service.directory = Some(directory);
+        service
     }
 
     pub fn spawn(mut command: Command) -> Self {
@@ -75,6 +82,7 @@ impl Service {
             base: format!("http://{webhook}"),
             admin: format!("http://{admin}"),
             client,
+            directory: None,
             log,
         }
     }

@@ -1,0 +1,107 @@
+//! The drain: puts what waits in the spool into PostgreSQL, oldest first, the same way as a request; and, while
+//! PostgreSQL is away, asks whether it is back.
+//!
+//! A body leaves the spool only after the commit of all it holds. Killed in between, the drain stores it again,
+//! which changes nothing. A body that PostgreSQL refuses goes into quarantine like any other, and the rest go on.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::job::{Content, Submission};
+use super::storing::store_all;
+use super::writer::Writer;
+use crate::spool::Entry;
+use crate::store::StoreError;
+use crate::telemetry::metrics::{self, Source};
+
+/// Bodies a transaction.
+const BATCH_ENTRIES: usize = 500;
+
+/// Bytes of bodies a transaction: 4 MiB, and one body more.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// How often an absent PostgreSQL is asked, and an empty spool looked at.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Drains until `stop` turns true.
+pub async fn run(writer: Writer, mut stop: watch::Receiver<bool>) {
+    loop {
+        let pause = tokio::select! {
+            pause = step(&writer) => pause,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Drains one batch and tells how long to rest.
+async fn step(writer: &Writer) -> Duration {
+    if writer.circuit.is_open() && writer.store.ping().await.is_err() {
+        return PAUSE;
+    }
+    // PostgreSQL may have come up empty, or only now for the first time.
+    if writer.circuit.is_open()
+        && let Err(error) = writer.store.migrate().await
+    {
+        tracing::error!(%error, "PostgreSQL is back but cannot be used");
+        return PAUSE;
+    }
+    let started = Instant::now();
+    match drain_batch(writer).await {
+        Ok(0) => {
+            writer.circuit.close();
+            PAUSE
+        }
+        Ok(_) => {
+            writer.circuit.close();
+            // As long a rest as the work took leaves half of PostgreSQL to live traffic.
+            started.elapsed()
+        }
+        Err(reason) => {
+            writer.circuit.open(&reason);
+            PAUSE
+        }
+    }
+}
+
+/// How many bodies were put into PostgreSQL.
+async fn drain_batch(writer: &Writer) -> Result<usize, StoreError> {
+    // An unreadable spool shows in readiness; here there is nothing to drain from.
+    let entries = writer.spool.oldest(BATCH_ENTRIES, BATCH_BYTES).await.unwrap_or_default();
+    if entries.is_empty() {
+        return Ok(0);
+    }
+    let submissions: Vec<Submission> = entries.iter().map(submission).collect();
+    for submission in &submissions {
+        metrics::received(Source::Spool, submission.events());
+    }
+    let stored = store_all(&writer.store, &submissions.iter().collect::<Vec<_>>()).await;
+    // What is stored of a body whose rest is not will be a duplicate the next time.
+    let is_stored = |index: usize| stored.as_ref().err().is_none_or(|unstored| unstored.events[index] == 0);
+    let (done, kept): (Vec<_>, Vec<_>) = entries.into_iter().enumerate().partition(|(index, _)| is_stored(*index));
+    let done: Vec<Entry> = done.into_iter().map(|(_, entry)| entry).collect();
+    if let Err(unstored) = &stored {
+        let left = kept.iter().map(|(index, _)| unstored.events[*index]).sum();
+        metrics::event("any", metrics::Outcome::Spooled, left);
+    }
+    if !done.is_empty()
+        && let Err(error) = writer.spool.remove(&done).await
+    {
+        tracing::error!(%error, "stored bodies could not be removed from the spool; they will be stored again");
+        return Ok(0);
+    }
+    stored.map_err(|unstored| unstored.reason)?;
+    Ok(done.len())
+}
+
+fn submission(entry: &Entry) -> Submission {
+    let mut submission = Submission::read(entry.body.clone(), entry.received_at);
+    if !entry.is_intact {
+        submission.content = Content::Unreadable("damaged in the spool: the check sum differs".to_owned());
+    }
+    submission
+}

@@ -1,0 +1,233 @@
+//! The file: SQLite, one connection.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
+use sha2::{Digest, Sha256};
+
+/// What an entry takes beside its body, rounded up.
+pub const ENTRY_BYTES: u64 = 64;
+
+/// A file that held much and is empty gives its space back.
+const SHRINK_BYTES: u64 = 16 << 20;
+
+/// For somebody who looks into the file at the same moment.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+const NAME: &str = "spool.sqlite";
+
+/// Why the spool did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpoolError {
+    /// As many bytes wait as may wait.
+    #[error("the spool is full (spool.max_bytes)")]
+    Full,
+    /// The disk is full or broken, or the directory not ours to write.
+    #[error("the spool cannot be used: {0}")]
+    Unusable(String),
+    /// The file is not what was written.
+    #[error("the spool is damaged: {0}")]
+    Damaged(String),
+}
+
+impl From<rusqlite::Error> for SpoolError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged(error.to_string()),
+            _ => Self::Unusable(error.to_string()),
+        }
+    }
+}
+
+/// What waits in the spool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many bodies.
+    pub entries: u64,
+    /// Their bytes, [`ENTRY_BYTES`] for each included.
+    pub bytes: u64,
+    /// When the oldest of them was received.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+impl Waiting {
+    /// How long the oldest body has been waiting; zero when none waits.
+    #[must_use]
+    pub fn age(&self, now: DateTime<Utc>) -> Duration {
+        self.oldest.and_then(|oldest| (now - oldest).to_std().ok()).unwrap_or_default()
+    }
+}
+
+/// One body that waits.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its place in the queue.
+    pub id: i64,
+    /// When it was received.
+    pub received_at: DateTime<Utc>,
+    /// The body.
+    pub body: Bytes,
+    /// Whether it is, to the last bit, what was appended.
+    pub is_intact: bool,
+}
+
+/// The open file.
+#[derive(Debug)]
+pub struct File {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl File {
+    /// Opens the file, or makes it, and checks all of it.
+    pub fn open(directory: &Path) -> Result<(Self, Waiting), SpoolError> {
+        std::fs::create_dir_all(directory).map_err(|error| SpoolError::Unusable(error.to_string()))?;
+        let path = directory.join(NAME);
+        let connection = Connection::open(&path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.execute_batch(
+            "pragma journal_mode = wal;
+             pragma synchronous = full;
+             pragma journal_size_limit = 16777216;
+             create table if not exists entries (
+                 id integer primary key autoincrement,
+                 received_at integer not null,
+                 body blob not null,
+                 check_sum blob not null
+             );",
+        )?;
+        let verdict: String = connection.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(SpoolError::Damaged(verdict));
+        }
+        let waiting = waiting(&connection)?;
+        Ok((Self { connection, path }, waiting))
+    }
+
+    /// Appends all, or nothing.
+    pub fn append<'a>(
+        &mut self,
+        bodies: impl Iterator<Item = (DateTime<Utc>, &'a [u8])>,
+        mut waiting: Waiting,
+    ) -> Result<Waiting, SpoolError> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut insert =
+                transaction.prepare_cached("insert into entries (received_at, body, check_sum) values (?, ?, ?)")?;
+            for (received_at, body) in bodies {
+                insert.execute(params![received_at.timestamp_micros(), body, check_sum(body)])?;
+                waiting.entries += 1;
+                waiting.bytes += ENTRY_BYTES + body.len() as u64;
+                waiting.oldest.get_or_insert(received_at);
+            }
+        }
+        transaction.commit()?;
+        Ok(waiting)
+    }
+
+    pub fn oldest(&mut self, max_entries: usize, max_bytes: usize) -> Result<Vec<Entry>, SpoolError> {
+        let mut select =
+            self.connection.prepare_cached("select id, received_at, body, check_sum from entries order by id")?;
+        let mut rows = select.query([])?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while entries.len() < max_entries
+            && bytes < max_bytes
+            && let Some(row) = rows.next()?
+        {
+            let entry = entry(row)?;
+            bytes += entry.body.len();
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Removes all, or nothing: entries with the lengths of their bodies.
+    pub fn remove(&mut self, entries: &[(i64, usize)], mut waiting: Waiting) -> Result<Waiting, SpoolError> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut delete = transaction.prepare_cached("delete from entries where id = ?")?;
+            for (id, length) in entries {
+                if delete.execute([id])? == 1 {
+                    waiting.entries = waiting.entries.saturating_sub(1);
+                    waiting.bytes = waiting.bytes.saturating_sub(ENTRY_BYTES + *length as u64);
+                }
+            }
+        }
+        transaction.commit()?;
+        waiting.oldest = oldest(&self.connection)?;
+        if waiting.entries == 0 && std::fs::metadata(&self.path).is_ok_and(|file| file.len() > SHRINK_BYTES) {
+            self.connection.execute_batch("vacuum")?;
+        }
+        Ok(waiting)
+    }
+
+    /// The bodies that can be read, from either end up to the damage between.
+    pub fn readable(&self) -> Vec<Entry> {
+        let from_one_end = |order: &str| {
+            let mut entries = Vec::new();
+            let select =
+                format!("select id, received_at, body, check_sum from entries not indexed order by id {order}");
+            if let Ok(mut select) = self.connection.prepare(&select)
+                && let Ok(mut rows) = select.query([])
+            {
+                while let Ok(Some(row)) = rows.next() {
+                    // What is broken inside stays in the files that are set aside.
+                    entries.extend(entry(row).ok().filter(|entry| entry.is_intact));
+                }
+            }
+            entries
+        };
+        let mut entries = from_one_end("asc");
+        let last = entries.last().map_or(i64::MIN, |entry| entry.id);
+        let mut others = from_one_end("desc");
+        others.retain(|entry| entry.id > last);
+        others.reverse();
+        entries.extend(others);
+        entries
+    }
+
+    /// Opens a damaged copy, whatever it holds.
+    pub fn open_unchecked(directory: &Path) -> Result<Self, SpoolError> {
+        let path = directory.join(NAME);
+        Ok(Self { connection: Connection::open(&path)?, path })
+    }
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let (body, kept): (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(3)?);
+    let received_at = DateTime::from_timestamp_micros(row.get(1)?).unwrap_or_default();
+    Ok(Entry { id: row.get(0)?, received_at, is_intact: check_sum(&body) == kept[..], body: body.into() })
+}
+
+fn check_sum(body: &[u8]) -> [u8; 8] {
+    let mut sum = [0; 8];
+    sum.copy_from_slice(&Sha256::digest(body)[..8]);
+    sum
+}
+
+/// Counts everything: for when a file is opened.
+fn waiting(connection: &Connection) -> Result<Waiting, SpoolError> {
+    let select = "select count(*), coalesce(sum(length(body)), 0) from entries";
+    let (entries, body_bytes): (u64, u64) = connection.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Waiting { entries, bytes: body_bytes + entries * ENTRY_BYTES, oldest: oldest(connection)? })
+}
+
+fn oldest(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let select = "select received_at from entries order by id limit 1";
+    let oldest: Option<i64> = connection.prepare_cached(select)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(oldest.and_then(DateTime::from_timestamp_micros))
+}
+
+/// Looks into the file without changing it.
+pub fn inspect(directory: &Path) -> Result<Option<Waiting>, SpoolError> {
+    let path = directory.join(NAME);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    waiting(&connection).map(Some)
+}

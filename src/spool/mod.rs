@@ -1,0 +1,181 @@
+//! What has been acknowledged while PostgreSQL could not take it: raw bodies on the local disk, oldest first.
+//!
+//! Guarantees: [`Spool::append`] answers `Ok` for a body only after it is in the file and the file is on disk
+//! (SQLite in WAL mode with `synchronous = full`, one fsync for all bodies of a call). A body leaves only by
+//! [`Spool::remove`]. What is damaged is set aside in a directory of its own, never deleted; what can still be
+//! read of it goes on.
+//!
+//! Limits: `max_bytes` of bodies plus [`ENTRY_BYTES`] for each; beyond it, and on a full or broken disk,
+//! [`SpoolError`]. After that nothing needs to be repaired by hand: every call tries the file again.
+//!
+//! Layout: `<data_dir>/spool/spool.sqlite` with its `-wal` and `-shm`, table `entries` (id, time of receipt in
+//! microseconds since 1970, body, the first 8 bytes of the body's SHA-256); `damaged-<time>` beside it.
+//! One process per directory: the caller holds the lock of the data directory.
+
+mod damage;
+mod file;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+use file::File;
+pub use file::{ENTRY_BYTES, Entry, SpoolError, Waiting};
+
+/// The spool of one data directory. Its calls wait for the disk, on threads that may.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    place: Arc<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    directory: PathBuf,
+    max_bytes: u64,
+    state: Mutex<State>,
+}
+
+/// The open file, if it could be opened; what waits in it; and the last failure, until the next success.
+#[derive(Debug, Default)]
+struct State {
+    file: Option<File>,
+    waiting: Waiting,
+    failure: Option<SpoolError>,
+}
+
+impl Spool {
+    /// Opens the spool below `data_dir`. When that fails it is tried again with every call.
+    pub async fn open(data_dir: &Path, max_bytes: u64) -> Self {
+        let directory = directory(data_dir);
+        let spool = Self { place: Arc::new(Place { directory, max_bytes, state: Mutex::default() }) };
+        // The failure stays in the state, for readiness to show.
+        let _ = spool.call(|_, _| Ok(())).await;
+        spool
+    }
+
+    /// Keeps these bodies, in this order; one answer each.
+    pub async fn append(&self, bodies: Vec<(DateTime<Utc>, Bytes)>) -> Vec<Result<(), SpoolError>> {
+        let count = bodies.len();
+        let max_bytes = self.place.max_bytes;
+        let appended = self.call(move |file, waiting| {
+            let mut room = max_bytes.saturating_sub(waiting.bytes);
+            let fits = |(_, body): &(_, Bytes)| {
+                let cost = ENTRY_BYTES + body.len() as u64;
+                let fits = cost <= room;
+                if fits {
+                    room -= cost;
+                }
+                fits
+            };
+            let fits: Vec<bool> = bodies.iter().map(fits).collect();
+            let kept = bodies.iter().zip(&fits).filter(|(_, fits)| **fits);
+            let kept = kept.map(|((received_at, body), _)| (*received_at, &body[..]));
+            *waiting = file.append(kept, *waiting)?;
+            Ok(fits)
+        });
+        match appended.await {
+            Ok(fits) => {
+                if fits.contains(&false) {
+                    // Room for a smaller body does not make it any less full.
+                    self.place.state().failure = Some(SpoolError::Full);
+                }
+                fits.into_iter().map(|fits| if fits { Ok(()) } else { Err(SpoolError::Full) }).collect()
+            }
+            Err(error) => vec![Err(error); count],
+        }
+    }
+
+    /// The oldest bodies: at most so many, and no more once they exceed so many bytes together.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn oldest(&self, max_entries: usize, max_bytes: usize) -> Result<Vec<Entry>, SpoolError> {
+        self.call(move |file, _| file.oldest(max_entries, max_bytes)).await
+    }
+
+    /// Lets go of these bodies, which are stored elsewhere now.
+    ///
+    /// # Errors
+    /// The file cannot be written; the bodies are still there.
+    pub async fn remove(&self, entries: &[Entry]) -> Result<(), SpoolError> {
+        let entries: Vec<_> = entries.iter().map(|entry| (entry.id, entry.body.len())).collect();
+        self.call(move |file, waiting| {
+            *waiting = file.remove(&entries, *waiting)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What waits now.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.place.state().waiting
+    }
+
+    /// Whether a body could be appended now, as far as is known.
+    ///
+    /// # Errors
+    /// It could not.
+    pub fn check(&self) -> Result<(), SpoolError> {
+        self.place.state().failure.clone().map_or(Ok(()), Err)
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut File, &mut Waiting) -> Result<T, SpoolError> + Send + 'static,
+    ) -> Result<T, SpoolError> {
+        let place = Arc::clone(&self.place);
+        let called = tokio::task::spawn_blocking(move || place.call(operation));
+        called.await.unwrap_or_else(|_| Err(SpoolError::Unusable("it panicked".to_owned())))
+    }
+}
+
+impl Place {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the file if need be, mends it if it is damaged, and does something with it.
+    fn call<T>(
+        &self,
+        operation: impl FnOnce(&mut File, &mut Waiting) -> Result<T, SpoolError>,
+    ) -> Result<T, SpoolError> {
+        let mut state = self.state();
+        let outcome = self.opened(&mut state).and_then(|mut file| {
+            let outcome = operation(&mut file, &mut state.waiting);
+            // After any failure the file is opened anew, and checked in full.
+            if outcome.is_ok() {
+                state.file = Some(file);
+            }
+            outcome
+        });
+        state.failure = outcome.as_ref().err().cloned();
+        outcome
+    }
+
+    fn opened(&self, state: &mut State) -> Result<File, SpoolError> {
+        if let Some(file) = state.file.take() {
+            return Ok(file);
+        }
+        let (file, waiting) = match File::open(&self.directory) {
+            Err(SpoolError::Damaged(reason)) => damage::set_aside(&self.directory, &reason)?,
+            opened => opened?,
+        };
+        state.waiting = waiting;
+        Ok(file)
+    }
+}
+
+fn directory(data_dir: &Path) -> PathBuf {
+    data_dir.join("spool")
+}
+
+/// What waits in the spool of a data directory, also while a service uses it. None when there is no spool.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn inspect(data_dir: &Path) -> Result<Option<Waiting>, SpoolError> {
+    file::inspect(&directory(data_dir))
+}

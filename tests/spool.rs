@@ -1,0 +1,262 @@
+//! PostgreSQL away, slow or back, the disk full or damaged: what was acknowledged is never lost.
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::Value;
+use sqlx::Executor;
+use support::database::{Server, connect, count, create};
+use support::service::{Service, program};
+use support::until;
+use support::wire::message;
+
+const AT: i64 = 1_760_000_000_000;
+
+fn serve(url: &str, data_dir: &Path, environment: &[(&str, &str)]) -> Service {
+    let mut environment = environment.to_vec();
+    environment.push(("SOBOT_HOOK__STORAGE__DATA_DIR", data_dir.to_str().unwrap()));
+    Service::start_with(url, &environment)
+}
+
+async fn readiness(service: &Service) -> (u16, Value) {
+    let (status, text) = service.get("/readyz").await;
+    (status, serde_json::from_str(&text).unwrap())
+}
+
+async fn until_drained(service: &Service) {
+    until("the spool is drained", async || {
+        let (_, readiness) = readiness(service).await;
+        readiness["spool"]["entries"] == 0 && readiness["database"] == "ok"
+    })
+    .await;
+}
+
+/// Posts messages until one is refused, and tells which were acknowledged.
+async fn post_until_refused(service: &Service, text: &str) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        let mid = format!("full-{number}");
+        match service.post(message("2", "1", &mid, AT + number, text)).await.0 {
+            200 => acknowledged.push(mid),
+            503 => break,
+            status => panic!("{status}"),
+        }
+    }
+    acknowledged
+}
+
+async fn assert_journaled_once(url: &str, acknowledged: &[String]) {
+    let pool = connect(url);
+    let mids: Vec<String> =
+        sqlx::query_scalar("select body->'message'->>'mid' from events order by 1").fetch_all(&pool).await.unwrap();
+    let mut expected = acknowledged.to_vec();
+    expected.sort();
+    assert_eq!(mids, expected);
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_while_postgresql_is_away_survives_kill_9_and_is_stored_when_it_is_back() {
+    let mut server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let mut service = serve(&url, directory.path(), &[]);
+    let mut acknowledged = Vec::new();
+    let mut post = async |service: &Service, mid: String| {
+        assert_eq!(service.post(message("2", "1", &mid, AT, "x")).await, (200, "EVENT_RECEIVED".to_owned()), "{mid}");
+        acknowledged.push(mid);
+    };
+    post(&service, "before".to_owned()).await;
+    server.stop();
+    for number in 0..200 {
+        post(&service, format!("away-{number}")).await;
+    }
+    assert_eq!(service.post("no JSON at all").await.0, 400);
+    let (status, parts) = readiness(&service).await;
+    assert_eq!((status, &parts["spool"]["state"], &parts["spool"]["entries"]), (200, &"ok".into(), &201.into()));
+    assert_ne!(parts["database"], "ok");
+    assert_eq!(service.get("/healthz").await.0, 200);
+    service.kill();
+
+    // It starts without PostgreSQL, too.
+    let service = serve(&url, directory.path(), &[]);
+    post(&service, "after-kill".to_owned()).await;
+    let shown = program().args(["spool"]).env("SOBOT_HOOK__STORAGE__DATA_DIR", directory.path()).output().unwrap();
+    assert!(String::from_utf8(shown.stdout).unwrap().starts_with("entries 202\n"));
+    server.resume();
+    until_drained(&service).await;
+    post(&service, "back".to_owned()).await;
+    assert_journaled_once(&url, &acknowledged).await;
+    let pool = connect(&url);
+    assert_eq!(count(&pool, "select count(*) from quarantine where raw = 'no JSON at all'").await, 1);
+    pool.close().await;
+    assert_eq!(
+        service.metric("sobot_hook_events_received_total").await,
+        service.metric("sobot_hook_events_total").await
+    );
+}
+
+#[tokio::test]
+async fn a_full_spool_refuses_and_takes_again_when_there_is_space() {
+    let mut server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let service = serve(
+        &url,
+        directory.path(),
+        &[("SOBOT_HOOK__SPOOL__MAX_BYTES", "1048576"), ("SOBOT_HOOK__HTTP__BODY_LIMIT_BYTES", "100000")],
+    );
+    server.stop();
+    let mut acknowledged = post_until_refused(&service, &"x".repeat(50_000)).await;
+    assert!((15..21).contains(&acknowledged.len()), "{}", acknowledged.len());
+    let answer = service.client.post(&service.webhook).body("x".repeat(60_000)).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].to_str().unwrap()), (503, "2"));
+    let (status, parts) = readiness(&service).await;
+    assert_eq!((status, parts["spool"]["state"].as_str().unwrap().contains("full")), (503, true), "{parts}");
+    server.resume();
+    until_drained(&service).await;
+    assert_eq!(service.post(message("2", "1", "again", AT, "x")).await.0, 200);
+    acknowledged.push("again".to_owned());
+    assert_journaled_once(&url, &acknowledged).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_takes_again_when_there_is_space() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::of(4 << 20, directory.path());
+    let Some(disk) = disk else { return eprintln!("not tried: only root can mount a small disk") };
+    let mut server = Server::start();
+    let url = create(&server).await;
+    let service = serve(&url, directory.path(), &[]);
+    server.stop();
+    let mut acknowledged = post_until_refused(&service, &"x".repeat(50_000)).await;
+    assert!(acknowledged.len() > 10, "{}", acknowledged.len());
+    assert_eq!(readiness(&service).await.0, 503);
+    disk.resize(16 << 20);
+    until("there is space", async || {
+        let mid = format!("space-{}", acknowledged.len());
+        let status = service.post(message("2", "1", &mid, AT, &"x".repeat(50_000))).await.0;
+        if status == 200 {
+            acknowledged.push(mid);
+        }
+        status == 200
+    })
+    .await;
+    server.resume();
+    until_drained(&service).await;
+    assert_journaled_once(&url, &acknowledged).await;
+}
+
+/// A small disk in memory.
+struct Disk<'a>(&'a Path);
+
+impl<'a> Disk<'a> {
+    fn of(bytes: u64, path: &'a Path) -> Option<Self> {
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes},mode=755"), "tmpfs"])
+            .arg(path)
+            .status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(path))
+    }
+
+    fn resize(&self, bytes: u64) {
+        let remount = ["-o", &format!("remount,size={bytes}")];
+        assert!(std::process::Command::new("mount").args(remount).arg(self.0).status().unwrap().success());
+    }
+}
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_spool_is_set_aside_and_what_can_be_read_goes_on() {
+    let mut server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let mut service = serve(&url, directory.path(), &[]);
+    server.stop();
+    for number in 0..300 {
+        assert_eq!(service.post(message("2", "1", &format!("m{number:03}"), AT, &"x".repeat(2_000))).await.0, 200);
+    }
+    // A clean end puts everything into the one file.
+    service.terminate().await;
+    let spool = directory.path().join("spool");
+    let file = spool.join("spool.sqlite");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8_192].fill(0xAA);
+    std::fs::write(&file, &bytes).unwrap();
+
+    let service = serve(&url, directory.path(), &[]);
+    assert!(service.log().contains("the spool was damaged"), "{}", service.log());
+    assert_eq!(service.post(message("2", "1", "new", AT, "x")).await.0, 200);
+    server.resume();
+    until_drained(&service).await;
+    let pool = connect(&url);
+    let stored = count(&pool, "select count(*) from events where body->'message'->>'text' like 'xxx%'").await;
+    assert!((200..300).contains(&stored), "{stored}");
+    assert_eq!(
+        count(&pool, "select count(*) from events where body->'message'->>'mid' in ('m000', 'm299', 'new')").await,
+        3
+    );
+    pool.close().await;
+    let aside = std::fs::read_dir(&spool).unwrap().map(|entry| entry.unwrap().path());
+    let aside =
+        aside.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("damaged-")).next().unwrap();
+    assert_eq!(std::fs::read(aside.join("spool.sqlite")).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_spool_that_cannot_be_used_costs_nothing_while_postgresql_is_there() {
+    let mut server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    std::fs::write(directory.path().join("spool"), "a file where the directory should be").unwrap();
+    let service = serve(&url, directory.path(), &[]);
+    assert_eq!(service.post(message("2", "1", "stored", AT, "x")).await.0, 200);
+    assert_eq!(readiness(&service).await.0, 200);
+    server.stop();
+    assert_eq!(service.post(message("2", "1", "refused", AT, "x")).await.0, 503);
+    assert_eq!(readiness(&service).await.0, 503);
+    server.resume();
+    until("it stores again", async || service.post(message("2", "1", "again", AT, "x")).await.0 == 200).await;
+    assert_journaled_once(&url, &["stored".to_owned(), "again".to_owned()]).await;
+}
+
+#[tokio::test]
+async fn slow_is_handled_as_away() {
+    let server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let service = serve(&url, directory.path(), &[]);
+    assert_eq!(service.post(message("2", "1", "before", AT, "x")).await.0, 200);
+    let pool = connect(&url);
+    let mut blocker = pool.begin().await.unwrap();
+    blocker.execute("lock table conversations in exclusive mode").await.unwrap();
+    assert_eq!(service.post(message("2", "1", "during", AT, "x")).await.0, 200);
+    let (status, parts) = readiness(&service).await;
+    assert_eq!((status, &parts["spool"]["entries"]), (200, &1.into()));
+    blocker.rollback().await.unwrap();
+    until_drained(&service).await;
+    pool.close().await;
+    assert_journaled_once(&url, &["before".to_owned(), "during".to_owned()]).await;
+}
+
+#[tokio::test]
+async fn a_poisoned_body_leaves_the_spool_for_the_quarantine() {
+    let mut server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let service = serve(&url, directory.path(), &[]);
+    let pool = connect(&url);
+    pool.execute("alter table messages add constraint no_such check (text <> 'poison')").await.unwrap();
+    pool.close().await;
+    server.stop();
+    for (mid, text) in [("a", "x"), ("b", "poison"), ("c", "x")] {
+        assert_eq!(service.post(message("2", "1", mid, AT, text)).await.0, 200);
+    }
+    server.resume();
+    until_drained(&service).await;
+    assert_journaled_once(&url, &["a".to_owned(), "c".to_owned()]).await;
+    let pool = connect(&url);
+    assert_eq!(count(&pool, "select count(*) from quarantine").await, 1);
+    pool.close().await;
+}
