@@ -59,7 +59,8 @@ fn paths_after<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
         let rest = &code[at + prefix.len()..];
         match rest.strip_prefix('{') {
             Some(list) => {
-                paths.extend(list.split('}').next().unwrap_or_default().split(',').map(|part| path(part.trim())))
+                let list = list.split('}').next().unwrap_or_default();
+                paths.extend(list.split(',').map(|part| path(part.trim())));
             }
             None => paths.push(path(rest)),
         }
@@ -101,10 +102,10 @@ fn no_two_files_need_each_other() {
         let is_parent = path.ends_with("mod.rs");
         let parent = own.rsplit_once("::").map_or(String::new(), |(parent, _)| parent.to_owned());
         let mut used: Vec<String> = paths_after(&code, "crate::").into_iter().map(str::to_owned).collect();
-        if !is_parent {
-            used.extend(paths_after(&code, "super::").into_iter().map(|name| format!("{parent}::{name}")));
-        } else {
+        if is_parent {
             used.extend(paths_after(&code, "\nmod ").into_iter().map(|name| format!("{own}::{name}")));
+        } else {
+            used.extend(paths_after(&code, "super::").into_iter().map(|name| format!("{parent}::{name}")));
         }
         // The longest part of the path that is a file; an item of a parent is the parent's file.
         let file_of = |path: String| {

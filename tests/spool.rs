@@ -201,9 +201,8 @@ async fn a_damaged_spool_is_set_aside_and_what_can_be_read_goes_on() {
         3
     );
     pool.close().await;
-    let aside = std::fs::read_dir(&spool).unwrap().map(|entry| entry.unwrap().path());
-    let aside =
-        aside.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("damaged-")).next().unwrap();
+    let mut beside = std::fs::read_dir(&spool).unwrap().map(|entry| entry.unwrap().path());
+    let aside = beside.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("damaged-")).unwrap();
     assert_eq!(std::fs::read(aside.join("spool.sqlite")).unwrap(), bytes);
 }
 

@@ -88,7 +88,7 @@ fn find_in_entry<'a>(envelope: Json<'a>, entry: Json<'a>, found: &mut Vec<Found<
     for (name, container) in CONTAINERS {
         // One more than is allowed is enough to see that there are too many.
         for json in entry.member(name).into_iter().flat_map(Json::one_or_many).take(MAX_EVENTS + 1) {
-            let (page, time) = (entry.member("id"), entry.member("time"));
+            let (page, time) = (entry.member("id").and_then(Json::id_text), entry.member("time"));
             found.push(Found { page, time, object: object(envelope), ..Found::bare(json, container) });
         }
     }

@@ -1,11 +1,14 @@
 //! One event: where it was found becomes kind, keys, times, facts and the bytes to keep.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::facts::{self, Facts};
 use super::found::Found;
 use super::journal_body::Body;
-use super::json::{Json, Type};
+use super::json::{Document, Json, Type};
 use super::terms::{Container, Direction, Kind, Note};
 use super::{key, time};
 use crate::ids::{EventKey, Mid, PageId, UserId};
@@ -45,7 +48,35 @@ pub struct Event {
     pub envelope: Option<String>,
 }
 
+/// A row of the journal, as far as it decides what the event tells the state.
+#[derive(Debug)]
+pub struct Journaled<'a> {
+    /// The exact bytes, or what `jsonb` keeps of them.
+    pub body: &'a Bytes,
+    /// As stored.
+    pub container: Container,
+    /// As stored.
+    pub page_id: &'a str,
+    /// As stored.
+    pub key: EventKey,
+    /// As stored.
+    pub occurred_at: DateTime<Utc>,
+    /// As stored.
+    pub received_at: DateTime<Utc>,
+}
+
 impl Event {
+    /// Reads an event from the journal, with today's rulings about what it means, and the times and the key
+    /// that were decided when it was stored. None for a body that is no JSON, which no journal holds.
+    #[must_use]
+    pub fn recall(row: &Journaled<'_>) -> Option<Self> {
+        let document = Document::parse(row.body).ok()?;
+        let page = Some(Cow::Borrowed(row.page_id));
+        let found = Found { page, ..Found::bare(document.root(), row.container) };
+        let told = Self::read(&found, row.received_at);
+        Some(Self { key: row.key, occurred_at: row.occurred_at, is_timed_by_receipt: false, ..told })
+    }
+
     pub(super) fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Self {
         let json = found.json;
         let kind = kind(json, found.container);
@@ -161,27 +192,25 @@ impl Parties {
     fn read(found: &Found<'_>, note: &mut Option<Note>) -> Self {
         let json = found.json;
         let direct = matches!(found.container, Container::Messaging | Container::Standby);
-        let address = |role: &str| json.member(role).filter(|_| direct)?.member("id");
+        let address = |role: &str| json.member(role).filter(|_| direct)?.member("id")?.id_text();
         let (sender, recipient) = (address("sender"), address("recipient"));
-        let same = |left: Option<Json<'_>>, right: Option<Json<'_>>| {
-            left.and_then(Json::id_text).is_some_and(|left| right.and_then(Json::id_text) == Some(left))
-        };
         let is_echo = json
             .member("message")
             .filter(|message| direct && message.kind() == Type::Object)
             .and_then(|message| message.member("is_echo"))
             .is_some_and(Json::is_true);
 
-        let named = found.page.filter(|page| page.id_text().is_some_and(|text| !text.is_empty()));
-        let page = named.or(if is_echo { sender } else { recipient });
-        let outbound = is_echo || same(sender, page);
+        let named = found.page.clone().filter(|page| !page.is_empty());
+        let page = named.or(if is_echo { sender.clone() } else { recipient.clone() });
+        let by_page = sender.is_some() && sender == page;
+        let outbound = is_echo || by_page;
         // An echo is addressed to the customer, but for the odd forwarder that does not turn it round.
-        let to_customer = outbound && (sender.is_none() || same(sender, page) || !same(recipient, page));
+        let to_customer = outbound && (sender.is_none() || by_page || recipient != page);
         let user = if to_customer { recipient } else { sender };
 
         Self {
-            page: noted(facts::id(page), note),
-            user: noted(facts::id(user), note),
+            page: noted(facts::known(page), note),
+            user: noted(facts::known(user), note),
             direction: if outbound { Direction::Outbound } else { Direction::Inbound },
         }
     }

@@ -138,7 +138,18 @@ pub fn id<T>(json: Option<Json<'_>>) -> Result<Option<T>, Note>
 where
     T: for<'a> TryFrom<Cow<'a, str>, Error = IdError>,
 {
-    match json.and_then(Json::id_text).map(T::try_from) {
+    known(json.and_then(Json::id_text))
+}
+
+/// An id of this text, if there is one.
+///
+/// # Errors
+/// It is longer than state can hold.
+pub fn known<T>(text: Option<Cow<'_, str>>) -> Result<Option<T>, Note>
+where
+    T: for<'a> TryFrom<Cow<'a, str>, Error = IdError>,
+{
+    match text.map(T::try_from) {
         Some(Ok(id)) => Ok(Some(id)),
         Some(Err(IdError::TooLong)) => Err(Note::IdTooLong),
         Some(Err(IdError::Empty)) | None => Ok(None),

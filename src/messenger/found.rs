@@ -10,7 +10,7 @@ pub struct Found<'a> {
     pub json: Json<'a>,
     pub container: Container,
     pub object: Option<Cow<'a, str>>,
-    pub page: Option<Json<'a>>,
+    pub page: Option<Cow<'a, str>>,
     pub time: Option<Json<'a>>,
     pub around: Around,
     pub note: Option<Note>,

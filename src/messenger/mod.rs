@@ -31,7 +31,7 @@ mod terms;
 mod time;
 
 pub use envelope::{MAX_EVENTS, NotJson, parse};
-pub use event::Event;
+pub use event::{Event, Journaled};
 pub use facts::{Facts, MessageFacts, SubscriptionFacts};
 pub use journal_body::Body;
 pub use terms::{Container, Direction, Kind, Note};
