@@ -165,6 +165,13 @@ create table quarantine (
 
 comment on table quarantine is 'Bodies that are no JSON, or that PostgreSQL refused: whole, with the reason.';
 
+-- From when on the journal is whole: set when retention drops a month. Before it, state knows things that the
+-- journal can no longer tell.
+create table journal_horizon (
+    id        boolean primary key default true check (id),
+    begins_at timestamptz not null
+);
+
 create view message_status as
 select
     page_id,

@@ -9,11 +9,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{self, Hook, Limits};
 use crate::intake::Intake;
 use crate::postgres::{self, Embedded};
+use crate::retention;
 use crate::spool::Spool;
 use crate::store::{MigrationError, Store, StoreError};
 
@@ -67,7 +68,10 @@ impl Database {
     fn configured(config: &Config) -> Result<Option<Store>> {
         let connect = |url| Store::connect_lazily(url, config.database.max_connections);
         let store = config.database.url().map(connect).transpose();
-        store.context("database.url (or DATABASE_URL) is no PostgreSQL URL")
+        // The error would quote the URL.
+        store.map_err(|_| {
+            ConfigError("database.url (or DATABASE_URL) is no URL that PostgreSQL knows".to_owned()).into()
+        })
     }
 
     /// Ends the connections, and the private server with them.
@@ -149,6 +153,7 @@ impl App {
             request_timeout,
             webhook: config.webhook,
         });
+        let retention = tokio::spawn(retention::run(database.store.clone(), config.retention.events_months));
         let (stopped, stopping) = watch::channel(false);
         let until_stopped = |mut stopping: watch::Receiver<bool>| async move {
             // The sender lives until the service has ended.
@@ -164,6 +169,7 @@ impl App {
             tracing::info!("stopping");
             stopped.send_replace(true);
         });
+        retention.abort();
         intake.close().await;
         database.close().await;
         tracing::info!("stopped");

@@ -4,13 +4,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::app::{App, Database};
 use crate::config::{self, Config, ConfigError};
 use crate::postgres::Embedded;
+use crate::rebuild::{Summary, rebuild};
+use crate::replay::{Choice, replay};
+use crate::store::{Difference, Scope};
 use crate::{clock, demo, spool, telemetry};
 
 /// The receiving end of Sobot's Facebook Messenger integration.
@@ -35,6 +40,25 @@ enum Command {
     },
     /// Bring the database's schema up to date and end
     Migrate(ConfigFile),
+    /// Compute all state from the journal, report each difference, and replace what differs
+    Rebuild {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Only report; the exit code is 1 if anything differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Try the bodies in quarantine again with today's parser
+    Replay {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Only those received since then, such as 2026-05-01 or 2026-05-01T08:00:00+08:00
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        since: Option<DateTime<Utc>>,
+        /// Only the one of this number
+        #[arg(long)]
+        id: Option<i64>,
+    },
     /// Show what waits in the spool for PostgreSQL
     Spool(ConfigFile),
     /// Ask the service on http.listen whether it serves
@@ -77,6 +101,8 @@ impl Cli {
             Command::Serve(file) => serve(file.load()?).await,
             Command::Demo { config, once } => run_demo(config.load()?, once).await,
             Command::Migrate(file) => migrate(&file.load()?).await,
+            Command::Rebuild { config, check } => run_rebuild(&config.load()?, check).await,
+            Command::Replay { config, since, id } => run_replay(&config.load()?, Choice { id, since }).await,
             Command::Spool(file) => show_spool(&file.load()?),
             Command::Healthcheck(file) => healthcheck(&file.load()?).await,
             Command::Config(file) => {
@@ -90,19 +116,27 @@ impl Cli {
 
 async fn serve(config: Config) -> Result<()> {
     telemetry::log::start(&config.log)?;
-    let app = App::start(config, telemetry::metrics::start()?).await?;
-    app.serve(stop_signal()?).await
+    let mut stop = Box::pin(stop_signal()?);
+    let app = tokio::select! {
+        app = App::start(config, telemetry::metrics::start()?) => app?,
+        // What has been started ends with it.
+        () = &mut stop => return Ok(()),
+    };
+    app.serve(stop).await
 }
 
 async fn run_demo(config: Config, once: bool) -> Result<()> {
     let config = config.for_demo();
     telemetry::log::start(&config.log)?;
     let url = format!("/webhook/{}", Config::DEMO_SECRET);
-    let app = App::start(config, telemetry::metrics::start()?).await?;
+    let mut signal = Box::pin(stop_signal()?);
+    let app = tokio::select! {
+        app = App::start(config, telemetry::metrics::start()?) => app?,
+        () = &mut signal => return Ok(()),
+    };
     let url = format!("http://{}{url}", app.address()?);
     let psql = app.database.server.as_ref().map(Embedded::psql_command).unwrap_or_default();
     let store = app.database.store.clone();
-    let signal = stop_signal()?;
     let (stop, stopped) = oneshot::channel::<()>();
     let telling = async {
         let told = demo::tell(&url, &store, clock::now()).await;
@@ -133,6 +167,45 @@ async fn migrate(config: &Config) -> Result<()> {
     migrated?;
     println!("the schema is up to date");
     Ok(())
+}
+
+async fn run_rebuild(config: &Config, check: bool) -> Result<()> {
+    telemetry::log::start(&config.log)?;
+    let database = Database::open_beside(config).await?;
+    let bar =
+        ProgressBar::no_length().with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} events, {eta} left")?);
+    let progress = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let report = |Difference { table, key, columns }| bar.suspend(|| println!("{table} {key}: {columns}"));
+    let scope = if check { Scope::Check } else { Scope::Replace };
+    let rebuilt = rebuild(&database.store, scope, progress, report).await;
+    bar.finish_and_clear();
+    database.close().await;
+    let Summary { events, differences } = rebuilt?;
+    println!("{events} events, {differences} differences");
+    if check && differences > 0 {
+        bail!("the state is not what the journal says; sobot-hook rebuild replaces it");
+    }
+    Ok(())
+}
+
+async fn run_replay(config: &Config, choice: Choice) -> Result<()> {
+    telemetry::log::start(&config.log)?;
+    let database = Database::open_beside(config).await?;
+    let replayed = replay(&database.store, choice, clock::now(), |id, reason| println!("{id}: {reason}")).await;
+    database.close().await;
+    let replayed = replayed?;
+    println!("{} replayed, {} left", replayed.replayed, replayed.left);
+    Ok(())
+}
+
+/// A date (UTC) or an RFC 3339 time.
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    let date = || text.parse::<NaiveDate>().ok().map(|date| date.and_time(NaiveTime::MIN).and_utc());
+    let time = DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+    time.or_else(date).ok_or_else(|| "neither a date (2026-05-01) nor a time (2026-05-01T08:00:00Z)".to_owned())
 }
 
 fn show_spool(config: &Config) -> Result<()> {

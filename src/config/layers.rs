@@ -12,6 +12,9 @@ const DEFAULTS: &str = include_str!("../../config.toml");
 
 const ENVIRONMENT_PREFIX: &str = "SOBOT_HOOK__";
 
+/// Variables of ours that are no keys: where PostgreSQL's programs are.
+const OTHER_VARIABLES: [&str; 1] = ["SOBOT_HOOK_PG_BIN"];
+
 /// Values that are never shown.
 const SECRETS: [&str; 4] = ["webhook.secrets", "webhook.verify_token", "webhook.app_secret", "database.url"];
 
@@ -30,6 +33,9 @@ impl Layers {
             if let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) {
                 let key = path.to_ascii_lowercase().replacen("__", ".", 1);
                 layers.add_text(&name, &key, &text)?;
+            } else if name.starts_with("SOBOT_HOOK_") && !OTHER_VARIABLES.contains(&name.as_str()) {
+                let problem = format!("{name} sets nothing; keys are set as {ENVIRONMENT_PREFIX}SECTION__KEY");
+                return Err(ConfigError(problem));
             } else if name == "DATABASE_URL" && !text.is_empty() {
                 database_url = Some(text);
             }

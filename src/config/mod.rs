@@ -33,6 +33,8 @@ pub struct Config {
     pub storage: Storage,
     /// What is kept while PostgreSQL is away.
     pub spool: Spool,
+    /// How long the journal is kept.
+    pub retention: Retention,
     /// Logging.
     pub log: Log,
 }
@@ -99,6 +101,14 @@ pub struct Storage {
 pub struct Spool {
     /// How much may wait.
     pub max_bytes: u64,
+}
+
+/// `[retention]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Months of the journal; 0 for all.
+    pub events_months: u32,
 }
 
 /// `[log]`
@@ -174,6 +184,10 @@ impl Config {
                     "webhook.secrets[{index}] must consist of letters, digits and - . _ ~, because it stands in a URL"
                 )));
             }
+        }
+        if self.database.url().is_some_and(|url| !url.starts_with("postgres://") && !url.starts_with("postgresql://")) {
+            let problem = "database.url (or DATABASE_URL) must look like postgres://user:password@host/database";
+            return Err(ConfigError(problem.to_owned()));
         }
         if self.webhook.secrets.is_empty() && !self.http.listen.ip().is_loopback() {
             return Err(ConfigError(format!(

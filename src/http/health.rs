@@ -22,15 +22,16 @@ pub async fn alive() -> &'static str {
 
 /// 200 while either the database with an up-to-date schema or the spool takes events.
 pub async fn ready(State(hook): State<Arc<Hook>>) -> impl IntoResponse {
+    // Why it is away is in the log; here anyone may look.
     let (database, migrations) = match timeout(PATIENCE, hook.store.pending_migrations()).await {
-        Ok(Ok(0)) => ("ok".to_owned(), "ok".to_owned()),
-        Ok(Ok(pending)) => ("ok".to_owned(), format!("{pending} pending")),
-        Ok(Err(error)) => (error.to_string(), "unknown".to_owned()),
-        Err(_) => ("no answer in time".to_owned(), "unknown".to_owned()),
+        Ok(Ok(_)) if hook.intake.is_database_away() => ("away", "unknown".to_owned()),
+        Ok(Ok(0)) => ("ok", "ok".to_owned()),
+        Ok(Ok(pending)) => ("ok", format!("{pending} pending")),
+        Ok(Err(_)) | Err(_) => ("away", "unknown".to_owned()),
     };
     let spool = hook.spool.check();
     let waiting = hook.spool.waiting();
-    let is_ready = (migrations == "ok" && !hook.intake.is_database_away()) || spool.is_ok();
+    let is_ready = migrations == "ok" || spool.is_ok();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let spool = json!({
         "state": spool.map_or_else(|error| error.to_string(), |()| "ok".to_owned()),

@@ -42,6 +42,7 @@ pub fn router(hook: Arc<Hook>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(error::not_found)
+        .method_not_allowed_fallback(error::not_found)
         .with_state(hook);
     observed(routes)
 }

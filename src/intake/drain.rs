@@ -26,9 +26,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Drains until `stop` turns true.
 pub async fn run(writer: Writer, mut stop: watch::Receiver<bool>) {
+    let mut absence = String::new();
     loop {
         let pause = tokio::select! {
-            pause = step(&writer) => pause,
+            pause = step(&writer, &mut absence) => pause,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         tokio::select! {
@@ -38,34 +39,32 @@ pub async fn run(writer: Writer, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Drains one batch and tells how long to rest.
-async fn step(writer: &Writer) -> Duration {
-    if writer.circuit.is_open() && writer.store.ping().await.is_err() {
-        return PAUSE;
-    }
-    // PostgreSQL may have come up empty, or only now for the first time.
-    if writer.circuit.is_open()
-        && let Err(error) = writer.store.migrate().await
-    {
-        tracing::error!(%error, "PostgreSQL is back but cannot be used");
-        return PAUSE;
+/// Drains one batch and tells how long to rest. `absence`: why PostgreSQL is away, as logged last.
+async fn step(writer: &Writer, absence: &mut String) -> Duration {
+    if writer.circuit.is_open() {
+        if let Err(reason) = greet(writer).await {
+            if *absence != reason {
+                tracing::warn!(reason, "PostgreSQL is still away");
+                *absence = reason;
+            }
+            return PAUSE;
+        }
+        absence.clear();
     }
     let started = Instant::now();
-    match drain_batch(writer).await {
-        Ok(0) => {
-            writer.circuit.close();
-            PAUSE
-        }
-        Ok(_) => {
-            writer.circuit.close();
-            // As long a rest as the work took leaves half of PostgreSQL to live traffic.
-            started.elapsed()
-        }
-        Err(reason) => {
-            writer.circuit.open(&reason);
-            PAUSE
-        }
+    let drained = drain_batch(writer).await;
+    match &drained {
+        Ok(_) => writer.circuit.close(),
+        Err(reason) => writer.circuit.open(reason),
     }
+    // As long a rest as the work took leaves half of PostgreSQL to live traffic.
+    if drained.is_ok_and(|bodies| bodies > 0) { started.elapsed() } else { PAUSE }
+}
+
+/// PostgreSQL may have come up empty, or only now for the first time.
+async fn greet(writer: &Writer) -> Result<(), String> {
+    writer.store.ping().await.map_err(|error| error.to_string())?;
+    writer.store.migrate().await.map_err(|error| error.to_string())
 }
 
 /// How many bodies were put into PostgreSQL.

@@ -48,6 +48,14 @@ pub enum Container {
 }
 
 impl Container {
+    /// The container of that name in SQL.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Messaging, Self::Standby, Self::Changes, Self::Callback, Self::Document]
+            .into_iter()
+            .find(|container| container.as_str() == name)
+    }
+
     /// The name in SQL.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -44,6 +44,9 @@ impl Store {
             drop(connection.detach());
             return Err(StoreError::Away(format!("no commit within {COMMIT_BUDGET:?}")));
         };
+        if let Err(StoreError::Conflict(_)) = committed {
+            self.months.forget();
+        }
         committed
     }
 

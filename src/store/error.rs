@@ -43,6 +43,8 @@ fn from_database(error: &dyn DatabaseError) -> StoreError {
         b"40001" | b"40P01" | b"55P03" | b"42P07" => StoreError::Conflict(code.into_owned()),
         // An administrator stopped the server or the session; the server crashed.
         b"57P01" | b"57P02" => StoreError::Lost(error.message().to_owned()),
+        // The partition of the row's month is gone: another process has dropped it. It is made anew.
+        b"23514" if error.constraint().is_none() => StoreError::Conflict(code.into_owned()),
         // Data exception, integrity constraint, program limit (such as a row too long for an index).
         [b'2', b'1' | b'2' | b'3', ..] | [b'5', b'4', ..] => {
             let name = error.constraint().or(error.table()).map(|name| format!(", {name}"));

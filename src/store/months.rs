@@ -39,6 +39,11 @@ impl Months {
         Ok(())
     }
 
+    /// A month may have been dropped.
+    pub fn forget(&self) {
+        self.known().clear();
+    }
+
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<NaiveDate>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

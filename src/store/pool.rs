@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
+use tokio::time::timeout;
 
 use super::months::Months;
 
 /// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
 /// a request may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the end of the service waits for PostgreSQL to end a statement.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -31,12 +35,14 @@ impl Store {
             // A dead connection shows itself in the transaction, which is tried again; a ping would cost a
             // round trip in each.
             .test_before_acquire(false)
-            .connect_lazy_with(options.application_name("sobot-hook"));
+            .connect_lazy_with(options.application_name("sobot-hook").disable_statement_logging());
         Ok(Self { pool, months: Months::default() })
     }
 
-    /// Closes every connection, after the statements under way.
+    /// Closes every connection, after the statements under way, but waits no longer than is decent.
     pub async fn close(&self) {
-        self.pool.close().await;
+        if timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
+            tracing::warn!("PostgreSQL did not end its connections in time");
+        }
     }
 }

@@ -1,17 +1,15 @@
 //! The schema: the migrations that are compiled in, and how far a database has come.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgConnection};
+use tokio::time::timeout;
 
 use super::error::StoreError;
-use super::pool::Store;
-
-/// What answers later than this is away.
-const PING_BUDGET: Duration = Duration::from_secs(1);
+use super::pool::{CONNECT_TIMEOUT, Store};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -55,21 +53,25 @@ impl Store {
     /// # Errors
     /// [`MigrationError`].
     pub async fn migrate(&self) -> Result<(), MigrationError> {
-        Ok(MIGRATIONS.run(&self.pool).await?)
+        // The pool keeps the reason for an absence to itself.
+        self.ping().await.map_err(|error| MigrationError::Away(error.to_string()))?;
+        // A connection of its own, closed at the end: a failed migration leaves its lock on it.
+        let options = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
+        let own = options.connect_lazy_with((*self.pool.connect_options()).clone());
+        let migrated = MIGRATIONS.run(&own).await;
+        own.close().await;
+        Ok(migrated?)
     }
 
-    /// Whether PostgreSQL answers at all.
+    /// Whether PostgreSQL can be reached now.
     ///
     /// # Errors
-    /// It does not.
+    /// It cannot; the reason is the connection's own, which the pool keeps to itself.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let answered = tokio::time::timeout(PING_BUDGET, connection.ping()).await;
-        answered.unwrap_or_else(|_| {
-            drop(connection.detach());
-            Err(sqlx::Error::PoolTimedOut)
-        })?;
-        Ok(())
+        let connected = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&self.pool.connect_options())).await;
+        let connection =
+            connected.map_err(|_| StoreError::Away(format!("no connection within {CONNECT_TIMEOUT:?}")))??;
+        Ok(connection.close().await?)
     }
 
     /// How many of this program's migrations the database lacks.

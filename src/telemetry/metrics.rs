@@ -53,6 +53,24 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Full("sobot_hook_commit_seconds".to_owned()), &COMMIT_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("sobot_hook_batch_events".to_owned()), &BATCH_EVENTS)?
         .install_recorder()
+        .inspect(|_| begin_at_zero())
+}
+
+/// What has not happened yet is zero, not absent: an alert on an increase must see the first time.
+fn begin_at_zero() {
+    for status in [200, 400, 413, 503] {
+        counter!("sobot_hook_requests_total", "status" => status.to_string()).absolute(0);
+    }
+    for outcome in [Outcome::Spooled, Outcome::Refused] {
+        event("any", outcome, 0);
+    }
+    for kind in ["message", "delivery", "read", "optin", "upload", "other"] {
+        for outcome in [Outcome::Stored, Outcome::Duplicate, Outcome::Quarantined] {
+            event(kind, outcome, 0);
+        }
+    }
+    received(Source::Webhook, 0);
+    received(Source::Spool, 0);
 }
 
 /// Everything as Prometheus text.

@@ -1,0 +1,62 @@
+//! Another try for what is in quarantine, with today's parser.
+
+use chrono::{DateTime, Utc};
+
+use crate::messenger;
+use crate::store::{Batch, Store, StoreError};
+
+/// Which bodies to try.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choice {
+    /// This one alone.
+    pub id: Option<i64>,
+    /// Those received at or after it.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// How many bodies became events, and how many stay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Marked as replayed.
+    pub replayed: u64,
+    /// Left, with today's reason.
+    pub left: u64,
+}
+
+/// Tries each chosen body once, in the order of their numbers. `report` gets number and reason of each that stays.
+///
+/// # Errors
+/// PostgreSQL is away. Those tried so far are marked.
+pub async fn replay(
+    store: &Store,
+    choice: Choice,
+    now: DateTime<Utc>,
+    mut report: impl FnMut(i64, &str),
+) -> Result<Summary, StoreError> {
+    let mut summary = Summary::default();
+    let mut after = 0;
+    while let Some(kept) = store.next_quarantined(after, choice.id, choice.since).await? {
+        after = kept.id;
+        let outcome = match messenger::parse(&kept.raw.into(), kept.received_at) {
+            Err(error) => Err(error.to_string()),
+            Ok(events) => {
+                let batch = Batch { events: events.iter().collect(), quarantined: Vec::new() };
+                match store.commit(&batch).await {
+                    Ok(_) => Ok(now),
+                    Err(error @ StoreError::Data(_)) => Err(error.to_string()),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        // Stored but not marked, it will be stored again, which changes nothing.
+        store.mark_quarantined(kept.id, outcome.as_ref().map(|now| *now).map_err(String::as_str)).await?;
+        match outcome {
+            Ok(_) => summary.replayed += 1,
+            Err(reason) => {
+                summary.left += 1;
+                report(kept.id, &reason);
+            }
+        }
+    }
+    Ok(summary)
+}

@@ -1,0 +1,182 @@
+//! The journal as the source of truth: rebuild, replay and retention, by the real commands beside a running
+//! service.
+
+mod support;
+
+use std::process::Output;
+
+use chrono::Months;
+use sqlx::Executor;
+use support::database::{Database, STATE};
+use support::service::{Service, program};
+use support::until;
+use support::wire::{delivery, echo, message, read};
+
+const AT: i64 = 1_760_000_000_000;
+
+async fn run(database: &Database, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = program();
+    command.args(arguments).env("DATABASE_URL", &database.url);
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+}
+
+/// Every case there is, and what makes them interesting together.
+async fn fill(service: &Service) {
+    let cases = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/payloads/cases")).unwrap();
+    let mut files: Vec<_> = cases.map(|case| case.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        service.post(std::fs::read(&file).unwrap()).await;
+    }
+    for body in [
+        message("6100000000000011", "730000000000101", "q", AT, "?"),
+        echo("6100000000000011", "730000000000101", "a", AT + 10, "!"),
+        delivery("6100000000000011", "730000000000101", AT + 20, &["a", "b"], AT + 15),
+        read("6100000000000011", "730000000000101", AT + 30, AT + 25),
+        // Its page's id is too long, its recipient's is not: it must not be folded later either.
+        format!(
+            r#"{{"entry":[{{"id":"{}","messaging":[{{"sender":{{"id":"2"}},"recipient":{{"id":"1"}},"timestamp":{AT},"message":{{"mid":"x"}}}}]}}]}}"#,
+            "9".repeat(600)
+        ),
+        r#"{"sender":{"id":6.1e15},"recipient":{"id":7.3e14},"message":{"mid":1e3,"text":"no time"}}"#.to_owned(),
+    ] {
+        assert_eq!(service.post(body).await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_finds_what_differs_and_mends_it() {
+    let database = Database::create().await;
+    let service = Service::start(&database.url);
+    fill(&service).await;
+    database
+        .pool
+        .execute("insert into uploads (track_id, page_id, type) values ('asked', 'p', 'image')")
+        .await
+        .unwrap();
+    let state = database.text(STATE).await;
+    let (code, output) = run(&database, &["rebuild", "--check"]).await;
+    assert_eq!((code, output.contains(" 0 differences")), (Some(0), true), "{output}");
+
+    for damage in [
+        "update messages set delivered_at = null, text = 'changed' where mid = 'a'",
+        "delete from conversations where user_id = '610000000000022'",
+        "update subscriptions set sub_status = 1 - sub_status, token = 'other' where topic like '订阅%'",
+        "insert into messages (user_id, page_id, mid, direction, source) values ('u', 'p', 'invented', 'inbound', 0)",
+        "update uploads set attachment_id = 'other' where attachment_id is not null",
+    ] {
+        database.pool.execute(damage).await.unwrap();
+    }
+    let (code, output) = run(&database, &["rebuild", "--check"]).await;
+    assert_eq!(code, Some(1), "{output}");
+    for line in [
+        "delivered_at: nothing → 2025-10-09T08:53:20.02+00:00",
+        "text differs",
+        "conversations user_id=610000000000022",
+        "sub_status: 0 → 1",
+        "token differs",
+        "mid=invented",
+        "attachment_id: other → 1234500000000001",
+    ] {
+        assert!(output.contains(line), "{line} in {output}");
+    }
+    assert!(!output.contains("changed") && !output.contains("863300000000000001"), "{output}");
+    assert_ne!(database.text(STATE).await, state);
+
+    let (code, output) = run(&database, &["rebuild"]).await;
+    assert_eq!(code, Some(0), "{output}");
+    assert_eq!(database.text(STATE).await, state);
+    assert_eq!(run(&database, &["rebuild", "--check"]).await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_rebuild_beside_live_traffic_loses_nothing() {
+    let database = Database::create().await;
+    let service = Service::start(&database.url);
+    fill(&service).await;
+    let posts = async {
+        for number in 0..400 {
+            assert_eq!(service.post(message("2", "1", &format!("m{number}"), AT + number, "x")).await.0, 200);
+        }
+    };
+    let rebuilds = async {
+        for _ in 0..3 {
+            let (code, output) = run(&database, &["rebuild"]).await;
+            assert_eq!((code, output.contains(" 0 differences")), (Some(0), true), "{output}");
+        }
+    };
+    tokio::join!(posts, rebuilds);
+    until("the spool is empty", async || service.metric("sobot_hook_spool_entries").await == 0).await;
+    let (code, output) = run(&database, &["rebuild", "--check"]).await;
+    assert_eq!(code, Some(0), "{output}");
+    assert_eq!(database.count("select count(*) from messages where page_id = '1' and user_id = '2'").await, 400);
+}
+
+#[tokio::test]
+async fn retention_drops_months_of_the_journal_and_keeps_the_state() {
+    let database = Database::create().await;
+    let service = Service::start(&database.url);
+    let months_ago = |months| (sobot_hook::clock::now() - Months::new(months)).timestamp_millis();
+    for (mid, at) in
+        [("ancient", 1_400_000_000_000), ("old", months_ago(6)), ("recent", months_ago(1)), ("now", months_ago(0))]
+    {
+        assert_eq!(service.post(message("2", "1", mid, at, "x")).await.0, 200);
+    }
+    let state = database.text(STATE).await;
+    drop(service);
+    // A dump that runs must not be in the way, nor the other way round.
+    let mut dump = database.pool.begin().await.unwrap();
+    dump.execute("select count(*) from messages").await.unwrap();
+    let service = Service::start_with(&database.url, &[("SOBOT_HOOK__RETENTION__EVENTS_MONTHS", "3")]);
+    assert_eq!(service.post(message("2", "1", "now", months_ago(0), "x")).await.0, 200);
+    dump.rollback().await.unwrap();
+    until("old months are gone", async || {
+        database.count("select count(*) from events where occurred_at < now() - interval '5 months'").await == 0
+    })
+    .await;
+    assert_eq!(database.text(STATE).await.lines().filter(|line| line.contains("\"mid\"")).count(), 4);
+    assert_eq!(state.lines().filter(|line| line.contains("\"mid\"")).count(), 4);
+
+    // What only dropped months explain is neither wrong nor lost.
+    let (code, output) = run(&database, &["rebuild", "--check"]).await;
+    assert_eq!(code, Some(0), "{output}");
+    database
+        .pool
+        .execute("update messages set text = null where mid = 'recent'; delete from messages where mid = 'now'")
+        .await
+        .unwrap();
+    assert_eq!(run(&database, &["rebuild", "--check"]).await.0, Some(1));
+    assert_eq!(run(&database, &["rebuild"]).await.0, Some(0));
+    assert_eq!(
+        database.count("select count(*) from messages where mid in ('ancient', 'old', 'recent', 'now')").await,
+        4
+    );
+    // An event for a dropped month makes it anew.
+    assert_eq!(service.post(message("2", "1", "late", months_ago(6), "x")).await.0, 200);
+    assert_eq!(database.count("select count(*) from messages where mid = 'late'").await, 1);
+}
+
+#[tokio::test]
+async fn what_is_in_quarantine_can_be_replayed() {
+    let database = Database::create().await;
+    let service = Service::start(&database.url);
+    let pool = &database.pool;
+    pool.execute("alter table messages add constraint no_such check (text <> 'poison')").await.unwrap();
+    assert_eq!(service.post(message("2", "1", "m", AT, "poison")).await.0, 200);
+    assert_eq!(service.post("garbage").await.0, 400);
+    assert_eq!(database.count("select count(*) from quarantine where replayed_at is null").await, 2);
+    let (code, output) = run(&database, &["replay"]).await;
+    assert_eq!((code, output.contains("0 replayed, 2 left")), (Some(0), true), "{output}");
+    assert!(output.contains("2: not one JSON document") && !output.contains("garbage"), "{output}");
+
+    pool.execute("alter table messages drop constraint no_such").await.unwrap();
+    assert!(run(&database, &["replay", "--id", "2"]).await.1.contains("0 replayed, 1 left"));
+    assert!(run(&database, &["replay", "--since", "2999-01-01"]).await.1.contains("0 replayed, 0 left"));
+    assert!(run(&database, &["replay", "--since", "2020-01-01T00:00:00+08:00"]).await.1.contains("1 replayed, 1 left"));
+    assert!(run(&database, &["replay"]).await.1.contains("0 replayed, 1 left"));
+    assert_eq!(run(&database, &["replay", "--since", "yesterday"]).await.0, Some(64));
+    assert_eq!(database.count("select count(*) from messages where text = 'poison'").await, 1);
+    assert_eq!(database.count("select count(*) from quarantine where replayed_at is null").await, 1);
+}
