@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sobot_hook::postgres::{self, Embedded};
 use sobot_hook::store::Store;
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -56,6 +58,19 @@ impl Server {
         if let Some(embedded) = self.embedded.take() {
             std::thread::scope(|scope| scope.spawn(|| RUNTIME.block_on(embedded.stop())).join().unwrap());
         }
+    }
+
+    /// An immediate stop: PostgreSQL comes to no end and has to recover at the next start.
+    pub fn crash(&mut self) {
+        let cluster = self.data_dir().join("postgres/cluster/postmaster.pid");
+        let pid = std::fs::read_to_string(cluster).unwrap().lines().next().unwrap().parse().unwrap();
+        kill(Pid::from_raw(pid), Signal::SIGQUIT).unwrap();
+        self.stop();
+    }
+
+    /// The socket that it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.data_dir().join("postgres/socket/.s.PGSQL.5432")
     }
 
     /// Starts it again.
