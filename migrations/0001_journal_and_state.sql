@@ -18,6 +18,7 @@ create table events (
     body        jsonb,
     raw         bytea,
     envelope    text,
+    entry_time  timestamptz,
     primary key (occurred_at, event_key, user_id),
     check (body is not null or raw is not null)
 ) partition by range (occurred_at);
@@ -33,6 +34,8 @@ comment on column events.note is 'Why the event changed no state although its ki
 comment on column events.body is 'The event as JSON; null when jsonb cannot hold it.';
 comment on column events.raw is 'The exact bytes; null when body says the same.';
 comment on column events.envelope is 'JSON of what stood around the event in its body and belongs to no event.';
+
+comment on column events.entry_time is 'When the event''s entry was sent, as its time says.';
 
 -- Messenger opened to businesses in April 2016. What is older rests here, so that broken clocks make no
 -- months; later months are attached when their first event comes. This is deliberately no DEFAULT

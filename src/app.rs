@@ -14,9 +14,9 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{self, Hook, Limits};
 use crate::intake::Intake;
 use crate::postgres::{self, Embedded};
-use crate::retention;
 use crate::spool::Spool;
 use crate::store::{MigrationError, Store, StoreError};
+use crate::upkeep;
 
 /// Metrics are asked for by a scraper or two.
 const ADMIN_CONNECTIONS: usize = 16;
@@ -153,7 +153,7 @@ impl App {
             request_timeout,
             webhook: config.webhook,
         });
-        let retention = tokio::spawn(retention::run(database.store.clone(), config.retention.events_months));
+        let upkeep = tokio::spawn(upkeep::run(database.store.clone(), config.retention.events_months));
         let (stopped, stopping) = watch::channel(false);
         let until_stopped = |mut stopping: watch::Receiver<bool>| async move {
             // The sender lives until the service has ended.
@@ -169,7 +169,7 @@ impl App {
             tracing::info!("stopping");
             stopped.send_replace(true);
         });
-        retention.abort();
+        upkeep.abort();
         intake.close().await;
         database.close().await;
         tracing::info!("stopped");

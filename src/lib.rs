@@ -10,8 +10,8 @@
 //!
 //! While PostgreSQL is away, [`spool`] takes the bodies instead, and the drain of [`intake`] brings them in later.
 //!
-//! Beside it: [`rebuild`] computes state from the journal, [`replay`] tries the quarantine again, [`retention`] drops
-//! old months. Around it: [`config`], [`data_dir`] and [`postgres`] (the private server) before, [`telemetry`] throughout,
+//! Beside it: [`rebuild`] computes state from the journal, [`replay`] tries the quarantine again, [`upkeep`] makes
+//! and drops months. Around it: [`config`], [`data_dir`] and [`postgres`] (the private server) before, [`telemetry`] throughout,
 //! [`app`] to build it all and take it down, [`cli`] and [`demo`] for people.
 
 pub mod app;
@@ -27,8 +27,8 @@ pub mod messenger;
 pub mod postgres;
 pub mod rebuild;
 pub mod replay;
-pub mod retention;
 pub mod spool;
 pub mod state;
 pub mod store;
 pub mod telemetry;
+pub mod upkeep;

@@ -10,6 +10,7 @@
 mod support;
 
 use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,8 +31,9 @@ const AT: i64 = 1_760_000_000_000;
 /// Small enough to be full now and then.
 const SPOOL_BYTES: &str = "4000000";
 
-fn setting(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+fn setting<T: FromStr>(name: &str, default: T) -> T {
+    let set = std::env::var(name).ok();
+    set.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 /// What the clients saw.
@@ -145,7 +147,7 @@ impl Stage {
             Service::start_with(&wire, &environment)
         });
         let service = started.await.unwrap();
-        *self.url.lock().unwrap() = service.webhook.clone();
+        self.url.lock().unwrap().clone_from(&service.webhook);
         self.service = Some(service);
     }
 
@@ -216,13 +218,14 @@ const SCRIPT: [&str; 8] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
-    let (seconds, seed) = (setting("CHAOS_MINUTES", 0.25) * 60.0, setting("CHAOS_SEED", 1.0) as u64);
+    let (minutes, seed) = (setting::<f64>("CHAOS_MINUTES", 0.25), setting::<u64>("CHAOS_SEED", 1));
+    let seconds = minutes * 60.0;
     let mut rng = Rng::with_seed(seed);
     let server = Server::start();
     let direct = create(&server).await;
     let name = direct.split("localhost/").nth(1).unwrap().split('?').next().unwrap().to_owned();
     let proxy = Proxy::start(&server.socket()).await;
-    let seen = Arc::new(Seen::default());
+    let clients_saw = Arc::new(Seen::default());
     let mut stage = Stage {
         server,
         service: None,
@@ -230,13 +233,15 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
         database: name,
         data_dir: tempfile::tempdir().unwrap(),
         url: Arc::default(),
-        seen: Arc::clone(&seen),
+        seen: Arc::clone(&clients_saw),
         acts: HashMap::new(),
     };
     stage.serve().await;
     let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build().unwrap();
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| tokio::spawn(client(Arc::clone(&seen), Arc::clone(&stage.url), http.clone(), rng.fork(), number)))
+        .map(|number| {
+            tokio::spawn(client(Arc::clone(&clients_saw), Arc::clone(&stage.url), http.clone(), rng.fork(), number))
+        })
         .collect();
 
     let end = Instant::now() + Duration::from_secs_f64(seconds);
@@ -247,7 +252,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
         let act = SCRIPT.get(round).copied().unwrap_or_else(|| rng.choice(SCRIPT).unwrap());
         stage.act(act, &mut rng).await;
     }
-    seen.stop.store(true, Ordering::Relaxed);
+    clients_saw.stop.store(true, Ordering::Relaxed);
     for client in clients {
         client.await.unwrap();
     }
@@ -262,7 +267,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
     let marks = "select coalesce(body->>'mark', body->>'track_id') from events";
     let journaled: Vec<String> = sqlx::query_scalar(marks).fetch_all(&pool).await.unwrap();
     let distinct: HashSet<&String> = journaled.iter().collect();
-    let acknowledged = std::mem::take(&mut *seen.acknowledged.lock().unwrap());
+    let acknowledged = std::mem::take(&mut *clients_saw.acknowledged.lock().unwrap());
     let lost = acknowledged.iter().filter(|mark| !distinct.contains(mark)).count();
     let doubled = journaled.len() - distinct.len();
     let quarantine = count(&pool, "select count(distinct raw) from quarantine").await;
@@ -277,16 +282,16 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
     println!(
         "seed {seed}, {seconds:.0} s: {} posts, {} events acknowledged ({} posts while PostgreSQL was away), {} refused, {} broken off; \
          {lost} lost, {doubled} doubled; rebuild --check: {} {:?}",
-        get(&seen.posts),
+        get(&clients_saw.posts),
         acknowledged.len(),
-        get(&seen.acknowledged_while_away),
-        get(&seen.refused),
-        get(&seen.broken),
+        get(&clients_saw.acknowledged_while_away),
+        get(&clients_saw.refused),
+        get(&clients_saw.broken),
         String::from_utf8_lossy(&check.stdout).trim(),
         stage.acts,
     );
     assert_eq!((lost, doubled), (0, 0), "seed {seed}");
     assert_eq!(check.status.code(), Some(0), "seed {seed}: {}", String::from_utf8_lossy(&check.stdout));
     assert_eq!(received, settled, "seed {seed}: events in = stored + duplicate + quarantined + spooled + refused");
-    assert!(quarantine >= i64::try_from(get(&seen.quarantined)).unwrap(), "seed {seed}");
+    assert!(quarantine >= i64::try_from(get(&clients_saw.quarantined)).unwrap(), "seed {seed}");
 }

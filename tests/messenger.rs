@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
-use sobot_hook::messenger::{Container, Direction, Event, Kind, MAX_EVENTS, NotJson, Note, parse};
+use sobot_hook::messenger::{Container, Direction, Event, Facts, Kind, MAX_EVENTS, NotJson, Note, parse};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/payloads");
 
@@ -143,6 +143,9 @@ fn times_are_normalised_and_the_absurd_ones_noted() {
         "\"2025-10-09T08:53:20+0000\"",
         "\"2025-10-09T16:53:20+08:00\"",
         "\"2025-10-09T08:53:20Z\"",
+        "\"2025-10-09 08:53:20\"",
+        "\"20251009T085320Z\"",
+        "\"2025-10-09T08:53:20,000+0000\"",
     ] {
         assert_eq!(at(same), (None, 1_760_000_000_000), "{same}");
     }
@@ -188,6 +191,78 @@ fn an_echo_that_was_not_turned_round_still_finds_the_customer() {
     let event = only(messaging(r#""message":{"mid":"m","is_echo":true}"#));
     assert_eq!(event.direction, Direction::Outbound);
     assert_eq!(event.user_id.unwrap().as_str(), "2");
+}
+
+#[test]
+fn repeated_containers_lose_nothing() {
+    let event =
+        |mid: &str| format!(r#"{{"sender":{{"id":"2"}},"timestamp":1760000000000,"message":{{"mid":"{mid}"}}}}"#);
+    let body = format!(
+        r#"{{"entry":[{{"id":"1","messaging":[{}]}}],"entry":{{"id":"1","messaging":[{}],"messaging":[],"standby":[{}],"messaging":{}}}}}"#,
+        event("a"),
+        event("b"),
+        event("c"),
+        event("d")
+    );
+    let keys: std::collections::HashSet<_> = parse_text(body).unwrap().iter().map(|event| event.key).collect();
+    assert_eq!(keys.len(), 4);
+}
+
+#[test]
+fn numbers_that_jsonb_has_no_room_for_stay_bytes() {
+    let zeros = "0".repeat(20_000);
+    for number in ["0e-20000", "1e5000", &format!("1{zeros}"), &format!("0.{zeros}1"), "0e99999999999"] {
+        let event = only(messaging(&format!(r#""x":{number}"#)));
+        assert_eq!(event.body.jsonb, None, "{}", &number[..8]);
+        assert!(event.body.raw.is_some());
+    }
+    assert!(only(messaging(r#""x":1e400"#)).body.raw.is_none());
+}
+
+#[test]
+fn what_an_envelope_says_is_read_once_however_many_events_it_has() {
+    let word = "A".repeat(100_000);
+    let events = vec!["{}"; 1_000].join(",");
+    let parsed = parse_text(format!(
+        r#"{{"object":"{word}","entry":[{{"id":"{word}","time":"{word}","messaging":[{events}]}}]}}"#
+    ))
+    .unwrap();
+    assert!(parsed.iter().all(|event| event.object.is_none() && event.page_id.is_none()));
+    let around = parsed[0].envelope.as_ref().unwrap();
+    assert_eq!(around.matches(&word).count(), 3, "none of it is lost");
+    assert!(parsed[1..].iter().all(|event| event.envelope.is_none()));
+}
+
+#[test]
+fn a_stranger_among_the_keys_does_not_change_what_an_event_is() {
+    for key in ["reaction", "message_edit", "postback", "referral"] {
+        let event = only(messaging(&format!(r#""app_id":"1","{key}":{{}},"lead":{{}}"#)));
+        assert_eq!(event.event_type.as_deref(), Some(key));
+    }
+    assert_eq!(only(messaging(r#""b":1,"a":2"#)).event_type.as_deref(), Some("a"));
+}
+
+#[test]
+fn a_note_or_another_kind_does_not_stand_in_the_way_of_a_twin() {
+    let timeless = |time: &str| {
+        only(format!(
+            r#"{{"entry":[{{"id":"1",{time}"messaging":[{{"sender":{{"id":"2"}},"delivery":{{"mids":["m"]}}}}]}}]}}"#
+        ))
+    };
+    assert_ne!(timeless(r#""time":5,"#).key, timeless("").key);
+    let callback = r#"{"track_id":"t","attachment_id":"a"}"#;
+    assert_ne!(only(callback).key, only(format!(r#"{{"entry":[{{"messaging":[{callback}]}}]}}"#)).key);
+    let text = |text: &str| only(messaging(&format!(r#""message":{{"mid":"m","text":"{text}"}}"#))).key;
+    assert_ne!(text("a"), text("b"));
+}
+
+#[test]
+fn what_the_page_reads_says_nothing_of_what_it_sent() {
+    let read = messaging(r#""read":{"watermark":1760000000000}"#);
+    let by_page = only(
+        read.replace(r#""sender":{"id":"2"},"recipient":{"id":"1"}"#, r#""sender":{"id":"1"},"recipient":{"id":"2"}"#),
+    );
+    assert_eq!((by_page.note, by_page.facts), (None, Facts::Seen { opens_window: false }));
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {

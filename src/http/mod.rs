@@ -62,8 +62,12 @@ fn observed(routes: Router) -> Router {
     routes.layer(CatchPanicLayer::custom(error::panicked)).layer(trace)
 }
 
+/// Longer than proxies keep idle connections to their upstream (nginx: 60 s), so that it is they who close
+/// them: a POST that crosses our closing would be lost.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
 /// The public listener's limits.
 #[must_use]
 pub fn limits(config: &Config) -> Limits {
-    Limits { max_connections: config.http.max_connections, header_timeout: config.http.request_timeout() }
+    Limits { max_connections: config.http.max_connections, header_timeout: IDLE_TIMEOUT }
 }

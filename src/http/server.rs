@@ -1,7 +1,7 @@
 //! HTTP/1.1 over TCP, directly on hyper: for the header time-out, the connection limit and the graceful
 //! end that `axum::serve` does not offer.
 //!
-//! Limits: `max_connections` connections; 64 KiB and 100 header lines a request head; a head that is not
+//! Limits: `max_connections` connections; about 64 KiB and 100 header lines a request head; a head that is not
 //! complete within the header time-out ends its connection, and so does an idle one. When all connections
 //! are taken, the one that has been idle longest makes room, so that a crowd of silent ones locks nobody out.
 

@@ -28,6 +28,13 @@ enum Unit<'a> {
 }
 
 impl Unit<'_> {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Event(_, event) => event.kind,
+            Self::Quarantined(_, kind, _) => *kind,
+        }
+    }
+
     fn request(&self) -> usize {
         match self {
             Self::Event(request, _) | Self::Quarantined(request, _, _) => *request,
@@ -35,9 +42,13 @@ impl Unit<'_> {
     }
 }
 
+/// So many refused events of one body, and its others are not tried any more: the whole body is in quarantine.
+const MAX_REFUSALS: usize = 10;
+
 /// Commits all requests, in ever smaller transactions when PostgreSQL refuses some row, down to the culprit,
-/// whose whole body goes into quarantine.
+/// whose whole body goes into quarantine, once.
 pub async fn store_all(store: &Store, requests: &[&Submission]) -> Result<(), Unstored> {
+    let mut refusals = vec![0; requests.len()];
     let mut pending = vec![units(requests)];
     while let Some(mut units) = pending.pop() {
         match commit(store, &units).await {
@@ -49,8 +60,16 @@ pub async fn store_all(store: &Store, requests: &[&Submission]) -> Result<(), Un
             Err(StoreError::Data(refusal)) if let Unit::Event(request, event) = units[0] => {
                 let kind = event.kind.as_str();
                 tracing::error!(reason = refusal, kind, "PostgreSQL refused an event; its body goes into quarantine");
-                let reason = "PostgreSQL refused an event of this body";
-                pending.push(vec![Unit::Quarantined(request, event.kind, requests[request].quarantined(reason))]);
+                refusals[request] += 1;
+                if refusals[request] == 1 {
+                    let reason = "PostgreSQL refused an event of this body";
+                    pending.push(vec![Unit::Quarantined(request, event.kind, requests[request].quarantined(reason))]);
+                } else {
+                    metrics::event(kind, Outcome::Quarantined, 1);
+                }
+                if refusals[request] == MAX_REFUSALS {
+                    give_up(request, &mut pending);
+                }
             }
             Err(reason) => {
                 let mut events = vec![0; requests.len()];
@@ -60,8 +79,20 @@ pub async fn store_all(store: &Store, requests: &[&Submission]) -> Result<(), Un
                 return Err(Unstored { reason, events });
             }
         }
+        pending.retain(|units| !units.is_empty());
     }
     Ok(())
+}
+
+/// Leaves the rest of a request to its row in quarantine.
+fn give_up(request: usize, pending: &mut [Vec<Unit<'_>>]) {
+    let is_left = |unit: &Unit<'_>| matches!(unit, Unit::Event(of, _) if *of == request);
+    for unit in pending.iter().flatten().filter(|unit| is_left(unit)) {
+        metrics::event(unit.kind().as_str(), Outcome::Quarantined, 1);
+    }
+    for units in pending {
+        units.retain(|unit| !is_left(unit));
+    }
 }
 
 fn units<'a>(requests: &[&'a Submission]) -> Vec<Unit<'a>> {

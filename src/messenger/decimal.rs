@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::ids::MAX_ID_BYTES;
+
 /// Exponents beyond this are as good as infinite; cutting them keeps sums inside an `i64`.
 const MAX_EXPONENT: i64 = 1 << 40;
 
@@ -38,16 +40,6 @@ impl Decimal {
         Some(Self { negative: negative && !is_zero, digits, exponent: if is_zero { 0 } else { exponent } })
     }
 
-    /// How many digits the number has when it is written out, on either side of the point.
-    pub fn written_digits(&self) -> u64 {
-        let digits = self.digits.len() as u64;
-        if self.exponent >= 0 {
-            digits + self.exponent.unsigned_abs()
-        } else {
-            digits.max(self.exponent.unsigned_abs())
-        }
-    }
-
     /// The number times 10^`shift`, cut to a whole number; `None` beyond an `i128`.
     pub fn scaled(&self, shift: i64) -> Option<i128> {
         let exponent = self.exponent + shift;
@@ -70,17 +62,25 @@ impl Decimal {
 /// A whole number in plain digits; `None` when it has a fraction or more digits than an id may have.
 pub fn integer_text(literal: &str) -> Option<Cow<'_, str>> {
     let digits = literal.strip_prefix('-').unwrap_or(literal);
+    if digits == "0" {
+        return Some(Cow::Borrowed(digits));
+    }
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Cow::Borrowed(literal));
     }
     let number = Decimal::parse(literal)?;
-    if number.exponent < 0 || number.written_digits() > crate::ids::MAX_ID_BYTES as u64 {
-        return None;
-    }
+    let zeros = usize::try_from(number.exponent).ok().filter(|zeros| *zeros <= MAX_ID_BYTES)?;
     let sign = if number.negative { "-" } else { "" };
-    let zeros = "0".repeat(usize::try_from(number.exponent).ok()?);
+    let zeros = "0".repeat(zeros);
     let digits = if number.digits.is_empty() { "0" } else { &number.digits };
     Some(Cow::Owned([sign, digits, &zeros].concat()))
+}
+
+/// Whether a number needs at most so many digits on either side of the point, told by how it is written.
+pub fn is_short(literal: &str, max_digits: usize) -> bool {
+    let exponent = literal.find(['e', 'E']).map_or(Some(0), |at| clamped_exponent(&literal[at + 1..]));
+    let max_exponent = max_digits.saturating_sub(literal.len()) as u64;
+    literal.len() <= max_digits && exponent.is_some_and(|exponent| exponent.unsigned_abs() <= max_exponent)
 }
 
 fn clamped_exponent(text: &str) -> Option<i64> {

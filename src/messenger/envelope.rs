@@ -5,13 +5,17 @@
 //! event, and Sobot's bare upload callback. What is none of these is an event of its own, `document`, so
 //! that every byte of an authentic body rests somewhere in the journal.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::event::Event;
-use super::found::{Found, object};
+use super::found::{Address, Found, object};
 use super::json::{Document, Json, Type};
 use super::terms::{Container, Note};
+use super::time;
+use crate::ids::MAX_ID_BYTES;
 
 /// A body with more events is kept whole as one `document`. Meta promises at most 1,000 updates a body;
 /// without a bound, two megabytes of `[0,0,…]` would become a million rows.
@@ -47,15 +51,18 @@ pub fn parse(body: &Bytes, received_at: DateTime<Utc>) -> Result<Vec<Event>, Not
 
 /// What one top-level value holds.
 fn find<'a>(json: Json<'a>, found: &mut Vec<Found<'a>>) {
-    let is_party = |role: &&str| json.member(role).is_some_and(|party| party.kind() == Type::Object);
-    if json.member("entry").is_some() {
+    let is_object = |name: &&str| json.member(name).is_some_and(|value| value.kind() == Type::Object);
+    let has = |name: &str| json.member(name).is_some();
+    if has("entry") {
         find_in_envelope(json, found);
-    } else if CONTAINERS.iter().any(|(name, _)| json.member(name).is_some()) {
-        find_in_entry(json, json, found);
-    } else if json.member("track_id").is_some() {
+    } else if CONTAINERS.iter().any(|(name, _)| has(name)) {
+        find_in_entry(object(json).as_ref(), json, found);
+    } else if has("track_id") {
         found.push(Found::bare(json, Container::Callback));
-    } else if ["sender", "recipient"].iter().any(is_party) {
+    } else if EVENT_OBJECTS.iter().any(is_object) {
         found.push(Found::bare(json, Container::Messaging));
+    } else if has("field") && has("value") {
+        found.push(Found::bare(json, Container::Changes));
     } else {
         find_document(json, found);
     }
@@ -64,60 +71,78 @@ fn find<'a>(json: Json<'a>, found: &mut Vec<Found<'a>>) {
 const CONTAINERS: [(&str, Container); 3] =
     [("messaging", Container::Messaging), ("standby", Container::Standby), ("changes", Container::Changes)];
 
+/// A value with an object of such a name is an event, even without an envelope.
+const EVENT_OBJECTS: [&str; 6] = ["sender", "recipient", "message", "delivery", "read", "optin"];
+
 fn find_in_envelope<'a>(envelope: Json<'a>, found: &mut Vec<Found<'a>>) {
     let first = found.len();
-    for entry in envelope.member("entry").into_iter().flat_map(Json::one_or_many) {
-        find_in_entry(envelope, entry, found);
+    let object = object(envelope);
+    for entry in envelope.members_named("entry").flat_map(Json::one_or_many) {
+        find_in_entry(object.as_ref(), entry, found);
         if found.len() > MAX_EVENTS {
             return;
         }
     }
-    let beside = beside(envelope, &["object", "entry"]);
-    let says_something = beside.is_some() || found.len() > first;
+    let beside = beside(envelope, |name, value| match name {
+        "entry" => true,
+        "object" => value.string().as_deref() == object.as_deref(),
+        _ => false,
+    });
     if let Some(event) = found[first..].iter_mut().find(|found| found.is_event()) {
         event.around.document = beside;
-    } else if says_something {
+    } else if found.len() > first || says_something(envelope) {
         // Without an event it is kept whole.
         found.truncate(first);
         found.push(Found::document(envelope));
     }
 }
 
-fn find_in_entry<'a>(envelope: Json<'a>, entry: Json<'a>, found: &mut Vec<Found<'a>>) {
+fn find_in_entry<'a>(object: Option<&Arc<str>>, entry: Json<'a>, found: &mut Vec<Found<'a>>) {
     let first = found.len();
+    let page = entry.member("id").and_then(Json::id_text);
+    let time = entry.member("time").and_then(time::told);
+    let address = Address { object: object.cloned(), page, time };
     for (name, container) in CONTAINERS {
         // One more than is allowed is enough to see that there are too many.
-        for json in entry.member(name).into_iter().flat_map(Json::one_or_many).take(MAX_EVENTS + 1) {
-            let (page, time) = (entry.member("id").and_then(Json::id_text), entry.member("time"));
-            found.push(Found { page, time, object: object(envelope), ..Found::bare(json, container) });
+        for json in entry.members_named(name).flat_map(Json::one_or_many).take(MAX_EVENTS + 1) {
+            found.push(Found { address: address.clone(), ..Found::bare(json, container) });
         }
     }
-    match found.get_mut(first) {
-        Some(event) => event.around.entry = beside(entry, &["id", "time", "object", "messaging", "standby", "changes"]),
-        None => find_document(entry, found),
-    }
+    let Some(event) = found.get_mut(first) else { return find_document(entry, found) };
+    event.around.entry = beside(entry, |name, value| match name {
+        "messaging" | "standby" | "changes" => true,
+        "id" => value.id_text().is_some_and(|id| id.len() <= MAX_ID_BYTES && Some(id) == address.page),
+        "time" => {
+            time::told(value).is_some_and(|told| time::representable(told).is_some() && Some(told) == address.time)
+        }
+        "object" => value.string().is_some_and(|object| address.object.as_deref() == Some(object.as_ref())),
+        _ => false,
+    });
 }
 
-/// A value that is no event but says something: more than null, an empty array, or an entry's mere address.
 fn find_document<'a>(json: Json<'a>, found: &mut Vec<Found<'a>>) {
-    let says_something = match json.kind() {
-        Type::Null => false,
-        Type::Array => json.elements().next().is_some(),
-        Type::Object => beside(json, &["id", "time", "object", "entry"]).is_some(),
-        Type::String | Type::Number | Type::Bool => true,
-    };
-    if says_something {
+    if says_something(json) {
         found.push(Found::document(json));
     }
 }
 
-/// JSON text of an object's members that are neither null, nor an empty array, nor among the named ones.
-fn beside(object: Json<'_>, named: &[&str]) -> Option<String> {
+/// Whether a value that is no event says more than null, an empty array, or an entry's mere address.
+fn says_something(json: Json<'_>) -> bool {
+    match json.kind() {
+        Type::Null => false,
+        Type::Array => json.elements().next().is_some(),
+        Type::Object => beside(json, |name, _| ["id", "time", "object", "entry"].contains(&name)).is_some(),
+        Type::String | Type::Number | Type::Bool => true,
+    }
+}
+
+/// JSON text of an object's members that are neither null, nor an empty array, nor kept elsewhere.
+fn beside<'a>(object: Json<'a>, is_kept: impl Fn(&str, Json<'a>) -> bool) -> Option<String> {
     let is_empty =
         |value: Json<'_>| value.is_null() || (value.kind() == Type::Array && value.elements().next().is_none());
     let members: Vec<_> = object
         .members()
-        .filter(|(key, value)| !is_empty(*value) && key.string().is_none_or(|key| !named.contains(&key.as_ref())))
+        .filter(|(key, value)| !is_empty(*value) && key.string().is_none_or(|key| !is_kept(&key, *value)))
         .map(|(key, value)| format!("{}:{}", key.source(), value.source()))
         .collect();
     (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))

@@ -1,17 +1,18 @@
 //! One event: where it was found becomes kind, keys, times, facts and the bytes to keep.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::facts::{self, Facts};
-use super::found::Found;
+use super::found::{Address, Found};
 use super::journal_body::Body;
 use super::json::{Document, Json, Type};
 use super::terms::{Container, Direction, Kind, Note};
 use super::{key, time};
-use crate::ids::{EventKey, Mid, PageId, UserId};
+use crate::ids::{EventKey, PageId, UserId};
 
 /// One event, ready for the journal and for the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,9 @@ pub struct Event {
     /// The page.
     pub page_id: Option<PageId>,
     /// `page`, `instagram`, …: the envelope's `object`.
-    pub object: Option<String>,
+    pub object: Option<Arc<str>>,
+    /// When its entry was sent, as told.
+    pub entry_time: Option<DateTime<Utc>>,
     /// What it was wrapped in.
     pub container: Container,
     /// What it is about.
@@ -71,8 +74,8 @@ impl Event {
     #[must_use]
     pub fn recall(row: &Journaled<'_>) -> Option<Self> {
         let document = Document::parse(row.body).ok()?;
-        let page = Some(Cow::Borrowed(row.page_id));
-        let found = Found { page, ..Found::bare(document.root(), row.container) };
+        let address = Address { page: Some(Cow::Borrowed(row.page_id)), ..Address::default() };
+        let found = Found { address, ..Found::bare(document.root(), row.container) };
         let told = Self::read(&found, row.received_at);
         Some(Self { key: row.key, occurred_at: row.occurred_at, is_timed_by_receipt: false, ..told })
     }
@@ -88,25 +91,24 @@ impl Event {
         let mut note = found.note;
         let parties = Parties::read(found, &mut note);
         let occurred_at = occurred_at(found, kind, received_at, &mut note);
-        let facts = if found.container == Container::Changes || found.container == Container::Document || note.is_some()
-        {
+        let is_folded = !matches!(found.container, Container::Changes | Container::Document) && note.is_none();
+        let facts = is_folded.then(|| facts::read(kind, event_type.as_deref(), json, received_at));
+        let facts = facts.unwrap_or(Ok(Facts::None)).and_then(|facts| parties.admit(kind, facts));
+        let facts = facts.unwrap_or_else(|reason| {
+            note = Some(reason);
             Facts::None
-        } else {
-            facts::read(kind, event_type.as_deref(), json, received_at)
-                .and_then(|facts| parties.admit(kind, facts))
-                .unwrap_or_else(|reason| {
-                    note = Some(reason);
-                    Facts::None
-                })
-        };
+        });
+        let page = parties.page.as_ref();
+        let key = key::of_message(page, parties.direction, parties.is_echo, &facts);
         Self {
-            key: event_key(kind, parties.page.as_ref(), json),
+            key: key.unwrap_or_else(|| key::of_json(kind, note, page, json)),
             occurred_at: occurred_at.unwrap_or(received_at),
             is_timed_by_receipt: occurred_at.is_none(),
             received_at,
             user_id: parties.user,
             page_id: parties.page,
-            object: found.object.as_deref().map(str::to_owned),
+            object: found.address.object.clone(),
+            entry_time: found.address.time.and_then(time::representable),
             container: found.container,
             kind,
             event_type,
@@ -133,32 +135,49 @@ fn kind(json: Json<'_>, container: Container) -> Kind {
     }
 }
 
-/// The key that names an event of no known kind. Some events carry a second one that only explains it;
-/// and as forwarders reorder keys, position must not decide.
+/// What Meta's documents and live bodies have under `messaging` beside the four kinds.
+const KNOWN_KEYS: [&str; 24] = [
+    "postback",
+    "message_edit",
+    "reaction",
+    "referral",
+    "account_linking",
+    "policy_enforcement",
+    "policy-enforcement",
+    "pass_thread_control",
+    "take_thread_control",
+    "request_thread_control",
+    "app_roles",
+    "game_play",
+    "messaging_feedback",
+    "response_feedback",
+    "messaging_customer_information",
+    "order",
+    "payment",
+    "pre_checkout",
+    "checkout_update",
+    "message_request",
+    "form",
+    "message_context",
+    "branded_camera",
+    "messaging_optouts",
+];
+
+/// The key that names an event of no known kind. There may be several, of which some only explain it; and as
+/// forwarders reorder and add keys, neither position nor a stranger must decide.
 fn own_key(json: Json<'_>) -> Option<String> {
     const ADDRESS: [&str; 3] = ["sender", "recipient", "timestamp"];
     const COMPANIONS: [&str; 3] = ["hop_context", "lead", "prior_message"];
+    let rank = |key: &str| {
+        let known = KNOWN_KEYS.iter().position(|known| *known == key);
+        (known.unwrap_or(KNOWN_KEYS.len()), COMPANIONS.contains(&key))
+    };
     json.members()
         .filter(|(_, value)| !value.is_null())
         .filter_map(|(key, _)| key.string())
         .filter(|key| !ADDRESS.contains(&key.as_ref()))
-        .min_by(|left, right| {
-            let rank = |key: &str| (COMPANIONS.contains(&key), key != "postback");
-            rank(left).cmp(&rank(right)).then_with(|| left.cmp(right))
-        })
+        .min_by(|left, right| rank(left).cmp(&rank(right)).then_with(|| left.cmp(right)))
         .map(Into::into)
-}
-
-fn event_key(kind: Kind, page: Option<&PageId>, json: Json<'_>) -> EventKey {
-    let message = json.member("message").filter(|_| kind == Kind::Message);
-    let mid = message.and_then(|message| facts::id::<Mid>(message.member("mid")).ok().flatten());
-    match (message, mid) {
-        (Some(message), Some(mid)) => {
-            let is = |flag| message.member(flag).is_some_and(Json::is_true);
-            key::of_message(page, &mid, is("is_echo"), is("is_deleted"))
-        }
-        _ => key::of_json(page, json),
-    }
 }
 
 /// The first time that can be read, if state may rely on it.
@@ -168,10 +187,8 @@ fn occurred_at(
     received_at: DateTime<Utc>,
     note: &mut Option<Note>,
 ) -> Option<DateTime<Utc>> {
-    let told = [found.json.member("timestamp"), facts::watermark(kind, found.json), found.time]
-        .into_iter()
-        .flatten()
-        .find_map(time::told)?;
+    let own = [found.json.member("timestamp"), facts::watermark(kind, found.json)];
+    let told = own.into_iter().flatten().find_map(time::told).or(found.address.time)?;
     match time::plausible(told, received_at) {
         Ok(time) => Some(time),
         Err(reason) => {
@@ -186,6 +203,7 @@ struct Parties {
     page: Option<PageId>,
     user: Option<UserId>,
     direction: Direction,
+    is_echo: bool,
 }
 
 impl Parties {
@@ -200,7 +218,7 @@ impl Parties {
             .and_then(|message| message.member("is_echo"))
             .is_some_and(Json::is_true);
 
-        let named = found.page.clone().filter(|page| !page.is_empty());
+        let named = found.address.page.clone().filter(|page| !page.is_empty());
         let page = named.or(if is_echo { sender.clone() } else { recipient.clone() });
         let by_page = sender.is_some() && sender == page;
         let outbound = is_echo || by_page;
@@ -212,13 +230,20 @@ impl Parties {
             page: noted(facts::known(page), note),
             user: noted(facts::known(user), note),
             direction: if outbound { Direction::Outbound } else { Direction::Inbound },
+            is_echo,
         }
     }
 
     /// Facts that state can be keyed by; an event of another kind may well lack a user.
     fn admit(&self, kind: Kind, facts: Facts) -> Result<Facts, Note> {
         match (&facts, &self.user, &self.page) {
-            (Facts::Upload { .. }, _, _) | (_, Some(_), Some(_)) => Ok(facts),
+            // What the page itself has received or read says nothing of what it sent.
+            (Facts::Delivery { .. } | Facts::Read { .. }, Some(_), Some(_))
+                if self.direction == Direction::Outbound =>
+            {
+                Ok(Facts::Seen { opens_window: false })
+            }
+            (Facts::Upload { .. } | Facts::None, _, _) | (_, Some(_), Some(_)) => Ok(facts),
             (Facts::Seen { .. }, _, _) if kind == Kind::Other => Ok(Facts::None),
             (_, None, _) => Err(Note::NoUser),
             (_, _, None) => Err(Note::NoPage),

@@ -232,7 +232,7 @@ fn optin(optin: Json<'_>) -> Result<Facts, Note> {
         topic: required(optin.member("title"), Note::NoTopic)?,
         is_subscribed: is_subscribed(optin.member("notification_messages_status"))?,
         token: optin.member("notification_messages_token").and_then(Json::id_text).map(Cow::into_owned),
-        token_expires_at: optin.member("token_expiry_timestamp").and_then(time::representable),
+        token_expires_at: optin.member("token_expiry_timestamp").and_then(time::told).and_then(time::representable),
         user_token_status: text(optin.member("user_token_status")),
         payload: text(optin.member("payload")),
         frequency: text(optin.member("notification_messages_frequency")),
@@ -245,7 +245,7 @@ fn optin(optin: Json<'_>) -> Result<Facts, Note> {
 fn is_subscribed(status: Option<Json<'_>>) -> Result<bool, Note> {
     let Some(status) = status else { return Ok(true) };
     let word = text(Some(status)).ok_or(Note::UnknownStatus)?.to_ascii_uppercase();
-    match word.split(|separator: char| !separator.is_ascii_alphabetic()).next() {
+    match word.trim().split(|separator: char| !separator.is_ascii_alphabetic()).next() {
         Some("STOP") => Ok(false),
         Some("RESUME") => Ok(true),
         _ => Err(Note::UnknownStatus),

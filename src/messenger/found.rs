@@ -1,19 +1,28 @@
 //! An event that has been found in a document, and what its surroundings say of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::json::Json;
 use super::terms::{Container, Note};
+use crate::ids::MAX_ID_BYTES;
 
 /// An event that has been found, with what its envelope says of it.
 pub struct Found<'a> {
     pub json: Json<'a>,
     pub container: Container,
-    pub object: Option<Cow<'a, str>>,
-    pub page: Option<Cow<'a, str>>,
-    pub time: Option<Json<'a>>,
+    pub address: Address<'a>,
     pub around: Around,
     pub note: Option<Note>,
+}
+
+/// What an envelope and an entry say of all their events. Read once, however many these are.
+#[derive(Clone, Default)]
+pub struct Address<'a> {
+    pub object: Option<Arc<str>>,
+    pub page: Option<Cow<'a, str>>,
+    /// Microseconds since 1970, however absurd.
+    pub time: Option<i128>,
 }
 
 /// JSON texts of members that stand around the events and belong to none. Each is kept once, with the
@@ -37,11 +46,12 @@ impl Around {
 
 impl<'a> Found<'a> {
     pub fn bare(json: Json<'a>, container: Container) -> Self {
-        Self { json, container, object: None, page: None, time: None, around: Around::default(), note: None }
+        Self { json, container, address: Address::default(), around: Around::default(), note: None }
     }
 
     pub fn document(json: Json<'a>) -> Self {
-        Self { object: object(json), ..Self::bare(json, Container::Document) }
+        let address = Address { object: object(json), ..Address::default() };
+        Self { address, ..Self::bare(json, Container::Document) }
     }
 
     pub fn is_event(&self) -> bool {
@@ -49,7 +59,8 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The kind of thing an envelope or an entry is about.
-pub fn object(json: Json<'_>) -> Option<Cow<'_, str>> {
-    json.member("object").and_then(Json::string)
+/// What an envelope is about (`page`, `instagram`, …). Every event of it carries the word, so it must be short.
+pub fn object(json: Json<'_>) -> Option<Arc<str>> {
+    let word = json.member("object").filter(|word| word.source().len() <= MAX_ID_BYTES)?;
+    word.string().map(Arc::from)
 }

@@ -9,15 +9,16 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::decimal::Decimal;
+use super::decimal;
 use super::json::{Json, Segment, Type, segments};
 
 /// Deeper values stay out of `jsonb`. Its parser recurses on PostgreSQL's stack (2 MiB as a rule) and
 /// gives up at some thousand levels; the deepest honest event nests fewer than twenty.
 const MAX_HEIGHT: usize = 256;
 
-/// Longer numbers stay out of `jsonb`, which writes every digit out: `1e100000` would take 50 kB.
-const MAX_DIGITS: u64 = 1_000;
+/// Longer numbers stay out of `jsonb`, which writes every digit out (`1e100000` would take 50 kB) and has an
+/// end: 131,072 digits before the point, 16,383 after it.
+const MAX_DIGITS: usize = 1_000;
 
 /// What the journal keeps of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,12 +50,7 @@ impl Body {
 }
 
 fn fits_jsonb(json: Json<'_>) -> bool {
-    let has_room = |value: Json<'_>| {
-        // A number without an exponent is no longer in `jsonb` than it is on the wire.
-        value.kind() != Type::Number
-            || !value.source().contains(['e', 'E'])
-            || Decimal::parse(value.source()).is_some_and(|number| number.written_digits() <= MAX_DIGITS)
-    };
+    let has_room = |value: Json<'_>| value.kind() != Type::Number || decimal::is_short(value.source(), MAX_DIGITS);
     json.height() <= MAX_HEIGHT && json.descendants().all(has_room)
 }
 

@@ -11,6 +11,10 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::decimal;
+use crate::ids::MAX_ID_BYTES;
+
+/// The longest way to write an id: each character as `\u0000`, in quotes.
+const MAX_ID_SOURCE_BYTES: usize = 6 * MAX_ID_BYTES + 2;
 
 /// What a value is, told by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +199,12 @@ impl<'a> Json<'a> {
         std::iter::from_fn(move || if is_object { children.next().zip(children.next()) } else { None })
     }
 
+    /// Every member of that name that is not null.
+    pub fn members_named(self, name: &str) -> impl Iterator<Item = Json<'a>> {
+        let is_named = move |(key, _): &(Json<'a>, Json<'a>)| key.string().is_some_and(|key| key == name);
+        self.members().filter(is_named).map(|(_, value)| value).filter(|value| !value.is_null())
+    }
+
     /// An object's member of that name, the last one where a name is repeated (as `jsonb` has it).
     /// A null member is as if absent.
     pub fn member(self, name: &str) -> Option<Json<'a>> {
@@ -225,6 +235,8 @@ impl<'a> Json<'a> {
     /// A string, or a whole number in decimal digits: ids are text, whatever the wire says.
     pub fn id_text(self) -> Option<Cow<'a, str>> {
         match self.kind() {
+            // Too long for an id however it is read: not worth reading.
+            Type::String | Type::Number if self.source().len() > MAX_ID_SOURCE_BYTES => Some(self.source().into()),
             Type::String => self.string(),
             Type::Number => decimal::integer_text(self.source()),
             _ => None,

@@ -1,28 +1,44 @@
 //! What makes two events the same: 16 bytes of SHA-256.
 //!
-//! A message is its page, its mid, and whether it is an echo or an unsend: a repeated one may carry
-//! freshly signed attachment URLs, and an unsend reuses the mid. Everything else is its page and its
-//! canonical JSON, because forwarders reorder keys and escape characters differently.
+//! A message is its page, its mid, whether it is an echo or an unsend, and what of it the state shows; the rest may
+//! differ between repetitions, which carry freshly signed attachment URLs. Everything else is its kind, its page
+//! and its canonical JSON, because forwarders reorder keys and escape characters differently. A note is part of
+//! the key, so that an event that could not be folded does not stand in the way of its better twin.
 
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
 use super::decimal::Decimal;
+use super::facts::{Facts, MessageFacts};
 use super::json::{Json, Type};
-use crate::ids::{EventKey, Mid, PageId};
+use super::terms::{Direction, Kind, Note};
+use crate::ids::{EventKey, PageId};
 
-/// The key of a message event.
-pub fn of_message(page: Option<&PageId>, mid: &Mid, is_echo: bool, is_deleted: bool) -> EventKey {
+/// The key of an event that tells of a message.
+pub fn of_message(page: Option<&PageId>, direction: Direction, is_echo: bool, facts: &Facts) -> Option<EventKey> {
+    let (mid, is_deleted, parts) = match facts {
+        Facts::Message(MessageFacts { mid, text, attachment_types }) => {
+            (mid, false, [text.as_deref(), attachment_types.as_deref()])
+        }
+        Facts::Unsend { mid } => (mid, true, [None, None]),
+        _ => return None,
+    };
     let mut hash = start(b"message", page);
     text(&mut hash, mid.as_str());
-    hash.update([u8::from(is_echo), u8::from(is_deleted)]);
-    finish(hash)
+    hash.update([u8::from(direction == Direction::Outbound), u8::from(is_echo), u8::from(is_deleted)]);
+    for part in parts {
+        hash.update([u8::from(part.is_some())]);
+        text(&mut hash, part.unwrap_or_default());
+    }
+    Some(finish(hash))
 }
 
 /// The key of any other event.
-pub fn of_json(page: Option<&PageId>, json: Json<'_>) -> EventKey {
+pub fn of_json(kind: Kind, note: Option<Note>, page: Option<&PageId>, json: Json<'_>) -> EventKey {
     let mut hash = start(b"json", page);
+    text(&mut hash, kind.as_str());
+    text(&mut hash, note.map_or("", Note::as_str));
     canonical(&mut hash, json);
     finish(hash)
 }

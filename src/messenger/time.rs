@@ -1,7 +1,7 @@
 //! Times as Messenger writes them: numbers, numeric strings, float literals or ISO 8601, in seconds or
 //! in milliseconds.
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use super::decimal::Decimal;
 use super::json::{Json, Type};
@@ -16,11 +16,15 @@ const EARLIEST_SECOND: i64 = 1_075_852_800;
 /// How far ahead of ours a sender's clock may run.
 const TOLERANCE: TimeDelta = TimeDelta::hours(24);
 
+/// A longer text is no time; the longest honest one has 32 characters.
+const MAX_SOURCE_BYTES: usize = 100;
+
 /// A time as it was told, in microseconds since 1970, however absurd. None when there is no time to read.
 pub fn told(json: Json<'_>) -> Option<i128> {
+    let is_short = json.source().len() <= MAX_SOURCE_BYTES;
     match json.kind() {
-        Type::Number => from_number(json.source()),
-        Type::String => {
+        Type::Number if is_short => from_number(json.source()),
+        Type::String if is_short => {
             let text = json.string()?;
             from_number(text.trim()).or_else(|| from_iso(text.trim()))
         }
@@ -38,11 +42,14 @@ fn from_number(literal: &str) -> Option<i128> {
 
 /// `2025-10-09T08:53:20+0000` and its kin; without an offset it is UTC.
 fn from_iso(text: &str) -> Option<i128> {
-    let time = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z")
-        .map(|time| time.to_utc())
-        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc()))
-        .ok()?;
-    Some(i128::from(time.timestamp_micros()))
+    const FORMATS: [&str; 3] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y%m%dT%H%M%S%.f"];
+    let text = text.replace(',', ".").replacen(' ', "T", 1);
+    let with_offset = |format: &&str| DateTime::parse_from_str(&text, &format!("{format}%#z")).ok();
+    let without = |format: &&str| NaiveDateTime::parse_from_str(&text, format).ok();
+    let time = FORMATS.iter().find_map(with_offset).map(|time| time.to_utc());
+    let time = time.or_else(|| FORMATS.iter().find_map(without).map(|time| time.and_utc()));
+    let time = time.or_else(|| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc()));
+    Some(i128::from(time?.timestamp_micros()))
 }
 
 /// A told time as one that state may rely on.
@@ -63,7 +70,7 @@ pub fn plausible(micros: i128, received_at: DateTime<Utc>) -> Result<DateTime<Ut
 
 /// A told time that may well lie far ahead, such as a token's expiry; none before 1970 or after the
 /// year 262142, the last that `chrono` knows.
-pub fn representable(json: Json<'_>) -> Option<DateTime<Utc>> {
-    let micros = i64::try_from(told(json)?).ok().filter(|micros| *micros >= 0)?;
+pub fn representable(micros: i128) -> Option<DateTime<Utc>> {
+    let micros = i64::try_from(micros).ok().filter(|micros| *micros >= 0)?;
     DateTime::from_timestamp_micros(micros)
 }

@@ -42,23 +42,25 @@ async fn insert_distinct(
     let occurred_at: Vec<_> = events.iter().map(|event| event.occurred_at).collect();
     let event_key: Vec<_> = events.iter().map(|event| event.key.0.as_slice()).collect();
     let received_at: Vec<_> = events.iter().map(|event| event.received_at).collect();
+    let entry_time: Vec<_> = events.iter().map(|event| event.entry_time).collect();
     let body: Vec<_> = events.iter().map(|event| event.body.jsonb.as_deref().map(utf8)).collect();
     let raw: Vec<_> = events.iter().map(|event| event.body.raw.as_deref()).collect();
     let rows = sqlx::query!(
         r#"
         insert into events (
             occurred_at, event_key, user_id, page_id, object, container, kind,
-            event_type, received_at, note, body, raw, envelope
+            event_type, received_at, note, body, raw, envelope, entry_time
         )
         select
             occurred_at, event_key, user_id, page_id, object, container, kind,
-            event_type, received_at, note, body::jsonb, raw, envelope
+            event_type, received_at, note, body::jsonb, raw, envelope, entry_time
         from unnest(
             $1::timestamptz[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::text[], $9::timestamptz[], $10::text[], $11::text[], $12::bytea[], $13::text[]
+            $8::text[], $9::timestamptz[], $10::text[], $11::text[], $12::bytea[], $13::text[],
+            $14::timestamptz[]
         ) as event (
             occurred_at, event_key, user_id, page_id, object, container, kind,
-            event_type, received_at, note, body, raw, envelope
+            event_type, received_at, note, body, raw, envelope, entry_time
         )
         on conflict do nothing
         returning occurred_at, event_key, user_id
@@ -76,6 +78,7 @@ async fn insert_distinct(
         &body as _,
         &raw as _,
         &column(|event| event.envelope.as_deref()) as _,
+        &entry_time as _,
     )
     .fetch_all(connection)
     .await?;

@@ -29,12 +29,17 @@ impl Months {
     /// Makes the months that these events need.
     pub async fn prepare(&self, connection: &mut PgConnection, events: &[&Event]) -> Result<(), StoreError> {
         // An event that is timed by its receipt may have been received before: its month then exists.
-        let needed: BTreeSet<NaiveDate> = events.iter().filter_map(|event| month(event.occurred_at)).collect();
-        for month in needed {
-            if !self.known().contains(&month) {
-                create(connection, month).await?;
-                self.known().insert(month);
-            }
+        for event in events {
+            self.make(connection, event.occurred_at).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes one month.
+    pub async fn make(&self, connection: &mut PgConnection, at: DateTime<Utc>) -> Result<(), StoreError> {
+        if let Some(month) = month(at).filter(|month| !self.known().contains(month)) {
+            create(connection, month).await?;
+            self.known().insert(month);
         }
         Ok(())
     }

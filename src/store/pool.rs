@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, Executor, PgPool};
 use tokio::time::timeout;
 
 use super::months::Months;
@@ -35,6 +35,10 @@ impl Store {
             // A dead connection shows itself in the transaction, which is tried again; a ping would cost a
             // round trip in each.
             .test_before_acquire(false)
+            // What a closed connection has left behind must not hold its locks for long.
+            .after_connect(|connection, _| {
+                Box::pin(async { connection.execute("set statement_timeout = '3s'").await.map(drop) })
+            })
             .connect_lazy_with(options.application_name("sobot-hook").disable_statement_logging());
         Ok(Self { pool, months: Months::default() })
     }

@@ -75,7 +75,7 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn begin_rebuild(&self, scope: Scope) -> Result<Rebuild, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        transaction.execute("set transaction isolation level repeatable read").await?;
+        transaction.execute("set transaction isolation level repeatable read; set local statement_timeout = 0").await?;
         if scope == Scope::Replace {
             // Before the snapshot, so that it holds all that was folded. Readers do not wait.
             transaction

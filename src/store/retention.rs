@@ -1,12 +1,21 @@
 //! Dropping old months of the journal, without making anybody wait.
 
 use chrono::{DateTime, Utc};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Executor};
 
 use super::error::StoreError;
 use super::pool::Store;
 
 impl Store {
+    /// Makes the month of a time, so that its first event need not wait for whoever locks the journal.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn make_month(&self, at: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        self.months.make(&mut connection, at).await
+    }
+
     /// Drops every month of the journal that ends at or before `before`, the first day of a month, and everything
     /// older that rests elsewhere. Returns the names of the months. State stays.
     ///
@@ -70,8 +79,11 @@ impl Store {
             Some(false) => Some(format!("alter table events detach partition {month} concurrently")),
             Some(true) => Some(format!("alter table events detach partition {month} finalize")),
         };
-        for statement in detach.into_iter().chain([format!("drop table {month}")]) {
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&self.pool).await?;
+        // A connection of its own, which may wait as long as somebody reads.
+        let mut connection = self.pool.acquire().await?.detach();
+        let patience = Some("set statement_timeout = 0".to_owned());
+        for statement in patience.into_iter().chain(detach).chain([format!("drop table {month}")]) {
+            connection.execute(AssertSqlSafe(statement)).await?;
         }
         Ok(())
     }
