@@ -2,6 +2,8 @@
 //!
 //! The suite is meant to be run twice, as root and as an ordinary user.
 
+mod support;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -12,10 +14,9 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use sobot_hook::postgres::{self, Embedded};
+use support::service::program;
+use support::until;
 use tempfile::TempDir;
-
-/// Tells the service process that `service` starts which data directory is its own.
-const DATA_DIR: &str = "EMBEDDED_TEST_DATA_DIR";
 
 /// A data directory that every account can enter, and the places outside it that the server may have used.
 struct Data {
@@ -66,28 +67,18 @@ fn psql(url: &str, sql: &str) -> Output {
     Command::new("psql").args(["-XAtq", url, "-c", sql]).output().unwrap()
 }
 
-/// Waits for a condition, at most 30 s.
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let met = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), met)
-        .await
-        .unwrap_or_else(|_elapsed| panic!("waited in vain until {what}"));
-}
-
 async fn start(data: &Data) -> Embedded {
     postgres::start(&data.dir).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A second process that runs the server the way the service does.
 fn service(data: &Data) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = program();
     command
-        .args(["--ignored", "--exact", "service_process", "--nocapture"])
-        .env(DATA_DIR, &data.dir)
+        .arg("serve")
+        .env("SOBOT_HOOK__STORAGE__DATA_DIR", &data.dir)
+        .env("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0")
+        .env("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
@@ -100,16 +91,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-#[tokio::test]
-#[ignore = "the process that other tests start and kill"]
-async fn service_process() {
-    let dir = std::env::var_os(DATA_DIR).expect("started by another test");
-    match postgres::start(Path::new(&dir)).await {
-        Ok(_server) => std::future::pending().await,
-        Err(error) => eprintln!("{error}"),
     }
 }
 
@@ -157,7 +138,7 @@ async fn answers_stops_and_keeps_its_data() {
 async fn takes_the_place_of_a_server_whose_service_was_killed() {
     let data = Data::open();
     let killed = Process(service(&data).spawn().unwrap());
-    until("the service's server runs", || {
+    until("the service's server runs", async || {
         postgres::running(&data.dir).is_some_and(|url| psql(&url, "create table orphaned ()").status.success())
     })
     .await;
@@ -176,7 +157,7 @@ async fn is_not_fooled_by_a_cluster_that_was_never_finished() {
     let data = Data::open();
     let killed = Process(service(&data).spawn().unwrap());
     let home = data.dir.join("postgres");
-    until("initdb is at work", || {
+    until("initdb is at work", async || {
         fs::read_dir(&home)
             .is_ok_and(|mut entries| entries.any(|entry| entry.unwrap().path().join("PG_VERSION").exists()))
     })
@@ -221,14 +202,14 @@ async fn is_started_again_when_it_dies_and_ends_when_it_is_dropped() {
     for _ in 0..2 {
         let first = data.server_pid().unwrap();
         kill(first, Signal::SIGKILL).unwrap();
-        until("another server answers", || {
+        until("another server answers", async || {
             data.server_pid().is_some_and(|pid| pid != first)
                 && psql(&server.url(), "select * from survived").status.success()
         })
         .await;
     }
     drop(server);
-    until("the server has ended", || data.server_pid().is_none()).await;
+    until("the server has ended", async || data.server_pid().is_none()).await;
 }
 
 #[tokio::test]

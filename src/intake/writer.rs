@@ -79,14 +79,25 @@ impl Writer {
     }
 }
 
-/// Waits for a request and takes what has arrived besides; nothing once the queue is closed and empty.
+/// Waits for a request and takes what arrives besides; nothing once the queue is closed and empty.
+///
+/// No timer: it only lets the requests that are being read at this moment come in, as long as each turn of
+/// the scheduler brings more. Callers that have just been answered post again at about the same time; without
+/// this, the first of them would get a transaction of its own, and all others wait for it.
 async fn gather(queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
     let mut jobs: Vec<Job> = queue.recv().await.into_iter().collect();
     let mut events: usize = jobs.iter().map(|job| job.submission.events()).sum();
-    while events < BATCH_EVENTS {
-        let Ok(job) = queue.try_recv() else { break };
-        events += job.submission.events();
-        jobs.push(job);
+    loop {
+        let before = jobs.len();
+        tokio::task::yield_now().await;
+        while events < BATCH_EVENTS
+            && let Ok(job) = queue.try_recv()
+        {
+            events += job.submission.events();
+            jobs.push(job);
+        }
+        if jobs.len() == before || events >= BATCH_EVENTS {
+            return jobs;
+        }
     }
-    jobs
 }
