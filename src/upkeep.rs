@@ -11,7 +11,7 @@ use crate::store::{Store, StoreError};
 const INTERVAL: Duration = Duration::from_hours(1);
 
 /// After a failure, PostgreSQL being away as a rule.
-const RETRY: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_mins(1);
 
 /// Looks after the months now and every hour, for ever. The journal keeps `events_months` months beside the
 /// present one; 0 for all.
@@ -20,7 +20,7 @@ pub async fn run(store: Store, events_months: u32) {
         let pause = match look_after(&store, clock::now(), events_months).await {
             Ok(()) => INTERVAL,
             Err(error) => {
-                tracing::debug!(%error, "could not look after the journal's months");
+                tracing::warn!(%error, "could not look after the journal's months; trying again");
                 RETRY
             }
         };

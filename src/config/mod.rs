@@ -234,6 +234,11 @@ impl Config {
         if !self.admin.listen.ip().is_loopback() {
             warnings.push(format!("admin.listen is {}: keep the metrics off the public network", self.admin.listen));
         }
+        if self.http.request_timeout_ms < 3_500 {
+            warnings.push(
+                "http.request_timeout_ms is below 3500: a request may time out before the spool has it".to_owned(),
+            );
+        }
         if self.http.request_timeout_ms >= 5_000 {
             warnings.push("http.request_timeout_ms is 5000 or more: Meta gives up after 5000".to_owned());
         }

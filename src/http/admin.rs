@@ -20,5 +20,8 @@ pub fn router(handle: PrometheusHandle, intake: Arc<Intake>, spool: Spool) -> Ro
         metrics::waiting(intake.waiting(), waiting.entries, waiting.bytes, age, intake.is_database_away());
         ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::render(&handle))
     };
-    Router::new().route("/metrics", get(render)).fallback(super::error::not_found)
+    Router::new()
+        .route("/metrics", get(render))
+        .fallback(super::error::not_found)
+        .method_not_allowed_fallback(super::error::not_found)
 }

@@ -122,6 +122,8 @@ async fn commit(store: &Store, units: &[Unit<'_>]) -> Result<(), StoreError> {
     let committed = loop {
         match store.commit(&batch).await {
             Err(StoreError::Conflict(_) | StoreError::Lost(_)) if tries < TRIES => tries += 1,
+            // A conflict that stays is some row's own (its month is being dropped, say): find it.
+            Err(StoreError::Conflict(reason)) => return Err(StoreError::Data(reason)),
             outcome => break outcome?,
         }
     };

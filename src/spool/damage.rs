@@ -10,13 +10,17 @@ use crate::clock;
 pub fn set_aside(directory: &Path, reason: &str) -> Result<(File, Waiting), SpoolError> {
     let aside = directory.join(clock::now().format("damaged-%Y%m%dT%H%M%S%6f").to_string());
     let copy = directory.join("salvage");
-    let moved = files(directory).and_then(|files| {
+    // All copies before the first move: on a full disk everything stays where it was. The write-ahead log moves
+    // first: beside an empty file it would be taken for a leftover and deleted.
+    let moved = files(directory).and_then(|mut files| {
+        files.sort();
         std::fs::create_dir_all(&aside)?;
         std::fs::create_dir_all(&copy)?;
-        for file in files {
-            let name = file.file_name().unwrap_or_default();
-            std::fs::copy(&file, copy.join(name))?;
-            std::fs::rename(&file, aside.join(name))?;
+        for file in &files {
+            std::fs::copy(file, copy.join(file.file_name().unwrap_or_default()))?;
+        }
+        for file in files.iter().rev() {
+            std::fs::rename(file, aside.join(file.file_name().unwrap_or_default()))?;
         }
         Ok(())
     });

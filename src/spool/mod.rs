@@ -34,13 +34,14 @@ pub struct Spool {
 struct Place {
     directory: PathBuf,
     max_bytes: u64,
-    state: Mutex<State>,
+    /// Held while the disk works; only threads that may wait take it.
+    file: Mutex<Option<File>>,
+    status: Mutex<Status>,
 }
 
-/// The open file, if it could be opened; what waits in it; and the last failure, until the next success.
+/// What waits in the file, and the last failure, until a success shows that it is over.
 #[derive(Debug, Default)]
-struct State {
-    file: Option<File>,
+struct Status {
     waiting: Waiting,
     failure: Option<SpoolError>,
 }
@@ -49,8 +50,9 @@ impl Spool {
     /// Opens the spool below `data_dir`. When that fails it is tried again with every call.
     pub async fn open(data_dir: &Path, max_bytes: u64) -> Self {
         let directory = directory(data_dir);
-        let spool = Self { place: Arc::new(Place { directory, max_bytes, state: Mutex::default() }) };
-        // The failure stays in the state, for readiness to show.
+        let place = Place { directory, max_bytes, file: Mutex::default(), status: Mutex::default() };
+        let spool = Self { place: Arc::new(place) };
+        // The failure stays in the status, for readiness to show.
         let _ = spool.call(|_, _| Ok(())).await;
         spool
     }
@@ -77,10 +79,8 @@ impl Spool {
         });
         match appended.await {
             Ok(fits) => {
-                if fits.contains(&false) {
-                    // Room for a smaller body does not make it any less full.
-                    self.place.state().failure = Some(SpoolError::Full);
-                }
+                // Room for a smaller body does not make it any less full.
+                self.place.status().failure = fits.contains(&false).then_some(SpoolError::Full);
                 fits.into_iter().map(|fits| if fits { Ok(()) } else { Err(SpoolError::Full) }).collect()
             }
             Err(error) => vec![Err(error); count],
@@ -101,17 +101,19 @@ impl Spool {
     /// The file cannot be written; the bodies are still there.
     pub async fn remove(&self, entries: &[Entry]) -> Result<(), SpoolError> {
         let entries: Vec<_> = entries.iter().map(|entry| (entry.id, entry.body.len())).collect();
-        self.call(move |file, waiting| {
+        let removed = self.call(move |file, waiting| {
             *waiting = file.remove(&entries, *waiting)?;
             Ok(())
-        })
-        .await
+        });
+        removed.await?;
+        self.place.status().failure = None;
+        Ok(())
     }
 
     /// What waits now.
     #[must_use]
     pub fn waiting(&self) -> Waiting {
-        self.place.state().waiting
+        self.place.status().waiting
     }
 
     /// Whether a body could be appended now, as far as is known.
@@ -119,7 +121,7 @@ impl Spool {
     /// # Errors
     /// It could not.
     pub fn check(&self) -> Result<(), SpoolError> {
-        self.place.state().failure.clone().map_or(Ok(()), Err)
+        self.place.status().failure.clone().map_or(Ok(()), Err)
     }
 
     async fn call<T: Send + 'static>(
@@ -133,8 +135,8 @@ impl Spool {
 }
 
 impl Place {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the file if need be, mends it if it is damaged, and does something with it.
@@ -142,29 +144,33 @@ impl Place {
         &self,
         operation: impl FnOnce(&mut File, &mut Waiting) -> Result<T, SpoolError>,
     ) -> Result<T, SpoolError> {
-        let mut state = self.state();
-        let outcome = self.opened(&mut state).and_then(|mut file| {
-            let outcome = operation(&mut file, &mut state.waiting);
+        let mut place = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = self.opened(place.take()).and_then(|(mut file, mut waiting)| {
+            let outcome = operation(&mut file, &mut waiting)?;
+            self.status().waiting = waiting;
             // After any failure the file is opened anew, and checked in full.
-            if outcome.is_ok() {
-                state.file = Some(file);
-            }
-            outcome
+            *place = Some(file);
+            Ok(outcome)
         });
-        state.failure = outcome.as_ref().err().cloned();
+        let mut status = self.status();
+        match &outcome {
+            Err(failure) => status.failure = Some(failure.clone()),
+            // Only room ends a lack of it.
+            Ok(_) if status.failure == Some(SpoolError::Full) => {}
+            Ok(_) => status.failure = None,
+        }
+        drop(status);
         outcome
     }
 
-    fn opened(&self, state: &mut State) -> Result<File, SpoolError> {
-        if let Some(file) = state.file.take() {
-            return Ok(file);
+    fn opened(&self, file: Option<File>) -> Result<(File, Waiting), SpoolError> {
+        if let Some(file) = file {
+            return Ok((file, self.status().waiting));
         }
-        let (file, waiting) = match File::open(&self.directory) {
-            Err(SpoolError::Damaged(reason)) => damage::set_aside(&self.directory, &reason)?,
-            opened => opened?,
-        };
-        state.waiting = waiting;
-        Ok(file)
+        match File::open(&self.directory) {
+            Err(SpoolError::Damaged(reason)) => damage::set_aside(&self.directory, &reason),
+            opened => opened,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Dropping old months of the journal, without making anybody wait.
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::error::StoreError;
 use super::pool::Store;
@@ -57,34 +57,36 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        // A connection of its own, which may wait as long as somebody reads; closed at the end.
+        let mut connection = self.pool.acquire().await?.detach();
+        connection.execute("set statement_timeout = 0").await?;
         for month in &months {
-            self.drop_month(month).await?;
+            drop_month(&mut connection, month).await?;
         }
-        sqlx::query!("delete from events_before_2016_04 where occurred_at < $1", before).execute(&self.pool).await?;
-        sqlx::query!("delete from first_receipts where occurred_at < $1", before).execute(&self.pool).await?;
+        sqlx::query!("delete from events_before_2016_04 where occurred_at < $1", before)
+            .execute(&mut connection)
+            .await?;
+        sqlx::query!("delete from first_receipts where occurred_at < $1", before).execute(&mut connection).await?;
         self.months.forget();
         Ok(months)
     }
+}
 
-    /// Detached concurrently, which waits for those who read the month but lets nobody wait; then dropped.
-    async fn drop_month(&self, month: &str) -> Result<(), StoreError> {
-        let pending = sqlx::query_scalar!(
-            "select inhdetachpending from pg_inherits where inhrelid = to_regclass($1::text)",
-            month.to_owned()
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        let detach = match pending {
-            None => None,
-            Some(false) => Some(format!("alter table events detach partition {month} concurrently")),
-            Some(true) => Some(format!("alter table events detach partition {month} finalize")),
-        };
-        // A connection of its own, which may wait as long as somebody reads.
-        let mut connection = self.pool.acquire().await?.detach();
-        let patience = Some("set statement_timeout = 0".to_owned());
-        for statement in patience.into_iter().chain(detach).chain([format!("drop table {month}")]) {
-            connection.execute(AssertSqlSafe(statement)).await?;
-        }
-        Ok(())
+/// Detached concurrently, which waits for those who read the month but lets nobody wait; then dropped.
+async fn drop_month(connection: &mut PgConnection, month: &str) -> Result<(), StoreError> {
+    let pending = sqlx::query_scalar!(
+        "select inhdetachpending from pg_inherits where inhrelid = to_regclass($1::text)",
+        month.to_owned()
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let detach = match pending {
+        None => None,
+        Some(false) => Some(format!("alter table events detach partition {month} concurrently")),
+        Some(true) => Some(format!("alter table events detach partition {month} finalize")),
+    };
+    for statement in detach.into_iter().chain([format!("drop table {month}")]) {
+        connection.execute(AssertSqlSafe(statement)).await?;
     }
+    Ok(())
 }
