@@ -40,11 +40,11 @@ enum Command {
     },
     /// Bring the database's schema up to date and end
     Migrate(ConfigFile),
-    /// Compute all state from the journal, report each difference, and replace what differs
+    /// Compute all state from the journal and replace what differs
     Rebuild {
         #[command(flatten)]
         config: ConfigFile,
-        /// Only report; the exit code is 1 if anything differs
+        /// Only report each difference; the exit code is 1 if there is any
         #[arg(long)]
         check: bool,
     },

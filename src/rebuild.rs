@@ -11,8 +11,8 @@ pub struct Summary {
     pub differences: u64,
 }
 
-/// Computes all state from the journal and reports each difference; with [`Scope::Replace`] the state is then
-/// made what the journal says. `progress` gets the rows read so far and in all.
+/// Computes all state from the journal. [`Scope::Check`] reports each difference; [`Scope::Replace`] makes the
+/// state what the journal says. `progress` gets the rows read so far and in all.
 ///
 /// # Errors
 /// PostgreSQL is away; nothing has changed.
@@ -31,9 +31,15 @@ pub async fn rebuild(
             folded => events += folded as u64,
         }
     }
-    let differences = rebuild.compare(report).await?;
-    if scope == Scope::Replace && differences > 0 {
-        rebuild.replace().await?;
-    }
+    let differences = match scope {
+        Scope::Check => rebuild.compare(report).await?,
+        Scope::Replace => {
+            let differences = rebuild.count().await?;
+            if differences > 0 {
+                rebuild.replace().await?;
+            }
+            differences
+        }
+    };
     Ok(Summary { events, differences })
 }

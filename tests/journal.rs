@@ -74,10 +74,10 @@ async fn a_rebuild_finds_what_differs_and_mends_it() {
     for line in [
         "delivered_at: nothing → 2025-10-09T08:53:20.02+00:00",
         "text differs",
-        "conversations user_id=610000000000022",
+        "conversations user_id=610000000000022 page_id=730000000000101: missing in the state",
         "sub_status: 0 → 1",
         "token differs",
-        "mid=invented",
+        "mid=invented: not in the journal",
         "attachment_id: other → 1234500000000001",
     ] {
         assert!(output.contains(line), "{line} in {output}");

@@ -112,7 +112,7 @@ impl Store {
 }
 
 impl Rebuild {
-    /// Folds the next rows of the journal and tells how many; none at its end.
+    /// Folds the next rows of the journal and tells how many; none at its end, when all can be compared.
     ///
     /// # Errors
     /// PostgreSQL is away.
@@ -133,6 +133,12 @@ impl Rebuild {
                 received_at: row.try_get("received_at")?,
             }));
         }
+        if rows.is_empty() {
+            // So that the comparison is planned for as many rows as there are.
+            for StateTable { name, .. } in TABLES {
+                self.transaction.execute(AssertSqlSafe(format!("analyze pg_temp.{name}"))).await?;
+            }
+        }
         let state: State<'_> = events.iter().collect();
         messages::upsert(&mut self.transaction, &state.messages).await?;
         conversations::upsert(&mut self.transaction, &state.conversations).await?;
@@ -141,14 +147,27 @@ impl Rebuild {
         Ok(rows.len())
     }
 
-    /// Compares, after all of the journal is folded, and hands over each difference as it is found.
+    /// Counts the rows that differ, after all of the journal is folded.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn count(&mut self) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for table in TABLES {
+            let statement = format!("select count(*) {}", table.differing(&self.schema));
+            let differing: i64 = sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&mut *self.transaction).await?;
+            count += differing.unsigned_abs();
+        }
+        Ok(count)
+    }
+
+    /// The same, and hands over each difference as it is found.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn compare(&mut self, mut report: impl FnMut(Difference)) -> Result<u64, StoreError> {
         let mut count = 0;
         for table in TABLES {
-            self.transaction.execute(AssertSqlSafe(format!("analyze pg_temp.{}", table.name))).await?;
             let statement = table.comparison(&self.schema);
             let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(&mut *self.transaction);
             while let Some(row) = rows.try_next().await? {
@@ -184,7 +203,7 @@ impl StateTable {
     }
 
     fn comparison(&self, schema: &str) -> String {
-        let Self { name, key, .. } = self;
+        let key = self.key;
         let shown = key.iter().map(|column| format!("'{column}=' || {column}")).collect::<Vec<_>>().join(" || ' ' || ");
         let (held, told) = (self.decided("held"), self.decided("told"));
         let only = match self.decided {
@@ -193,16 +212,27 @@ impl StateTable {
         };
         format!(
             "select {shown},
-                    (select string_agg(
-                         key || case when key = any ({HIDDEN}) then ' differs' else
-                             ': ' || coalesce(to_jsonb(held) ->> key, 'nothing') || ' → ' || coalesce(to_jsonb(told) ->> key, 'nothing') end,
-                         ', ')
-                     from jsonb_object_keys(coalesce(to_jsonb(held), to_jsonb(told))) as key
-                     where to_jsonb(held) -> key is distinct from to_jsonb(told) -> key {only})
-             from {schema}.{name} as held
-             full join pg_temp.{name} as told using ({})
-             where {held} is distinct from {told}",
-            key.join(", ")
+                    case
+                        when {held} is null then 'missing in the state'
+                        when {told} is null then 'not in the journal'
+                        else (select string_agg(
+                            key || case when key = any ({HIDDEN}) then ' differs' else
+                                ': ' || coalesce(to_jsonb(held) ->> key, 'nothing') || ' → ' || coalesce(to_jsonb(told) ->> key, 'nothing') end,
+                            ', ')
+                        from jsonb_object_keys(to_jsonb(held)) as key
+                        where to_jsonb(held) -> key is distinct from to_jsonb(told) -> key {only})
+                    end
+             {}",
+            self.differing(schema)
+        )
+    }
+
+    fn differing(&self, schema: &str) -> String {
+        let (name, key) = (self.name, self.key.join(", "));
+        let (held, told) = (self.decided("held"), self.decided("told"));
+        format!(
+            "from {schema}.{name} as held full join pg_temp.{name} as told using ({key})
+             where {held} is distinct from {told}"
         )
     }
 
