@@ -15,8 +15,11 @@ use crate::http::{self, Hook, Limits};
 use crate::intake::Intake;
 use crate::postgres::{self, Embedded};
 use crate::spool::Spool;
-use crate::store::{MigrationError, Store, StoreError};
+use crate::store::{CONNECT_TIMEOUT, MigrationError, Store, StoreError};
 use crate::upkeep;
+
+/// A command has nobody waiting for its answer.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Metrics are asked for by a scraper or two.
 const ADMIN_CONNECTIONS: usize = 16;
@@ -37,12 +40,12 @@ impl Database {
     ///
     /// # Errors
     /// A bad URL; no server programs.
-    async fn open(config: &Config, data_dir: Arc<DataDir>) -> Result<Self> {
-        if let Some(store) = Self::configured(config)? {
+    async fn open(config: &Config, data_dir: Arc<DataDir>, patience: Duration) -> Result<Self> {
+        if let Some(store) = Self::configured(config, patience)? {
             return Ok(Self { store, server: None, data_dir: None });
         }
         let server = postgres::start(&config.storage.data_dir).await?;
-        let store = Store::connect_lazily(&server.url(), config.database.max_connections)?;
+        let store = Store::connect_lazily(&server.url(), config.database.max_connections, patience)?;
         Ok(Self { store, server: Some(server), data_dir: Some(data_dir) })
     }
 
@@ -51,22 +54,22 @@ impl Database {
     /// # Errors
     /// A bad URL; no server programs.
     pub async fn open_beside(config: &Config) -> Result<Self> {
-        if let Some(store) = Self::configured(config)? {
+        if let Some(store) = Self::configured(config, COMMAND_PATIENCE)? {
             return Ok(Self { store, server: None, data_dir: None });
         }
         match DataDir::lock(&config.storage.data_dir) {
-            Ok(data_dir) => Self::open(config, Arc::new(data_dir)).await,
+            Ok(data_dir) => Self::open(config, Arc::new(data_dir), COMMAND_PATIENCE).await,
             Err(error @ DataDirError::InUse(_)) => {
                 let url = postgres::running(&config.storage.data_dir).ok_or(error)?;
-                let store = Store::connect_lazily(&url, config.database.max_connections)?;
+                let store = Store::connect_lazily(&url, config.database.max_connections, COMMAND_PATIENCE)?;
                 Ok(Self { store, server: None, data_dir: None })
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn configured(config: &Config) -> Result<Option<Store>> {
-        let connect = |url| Store::connect_lazily(url, config.database.max_connections);
+    fn configured(config: &Config, patience: Duration) -> Result<Option<Store>> {
+        let connect = |url| Store::connect_lazily(url, config.database.max_connections, patience);
         let store = config.database.url().map(connect).transpose();
         // The error would quote the URL.
         store.map_err(|_| {
@@ -115,7 +118,7 @@ impl App {
         if let Err(error) = spool.check() {
             tracing::error!(%error, "while PostgreSQL is away, requests will be refused");
         }
-        let database = Database::open(&config, Arc::clone(&data_dir)).await?;
+        let database = Database::open(&config, Arc::clone(&data_dir), CONNECT_TIMEOUT).await?;
         let is_away = match database.store.migrate().await {
             Ok(()) => None,
             Err(MigrationError::Away(reason)) => Some(StoreError::Away(reason)),

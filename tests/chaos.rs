@@ -291,7 +291,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
         stage.acts,
     );
     assert_eq!((lost, doubled), (0, 0), "seed {seed}");
-    assert_eq!(check.status.code(), Some(0), "seed {seed}: {}", String::from_utf8_lossy(&check.stdout));
+    assert_eq!(check.status.code(), Some(0), "seed {seed}: {check:?}");
     assert_eq!(received, settled, "seed {seed}: events in = stored + duplicate + quarantined + spooled + refused");
     assert!(quarantine >= i64::try_from(get(&clients_saw.quarantined)).unwrap(), "seed {seed}");
 }

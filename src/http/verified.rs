@@ -19,6 +19,7 @@ use super::hook::Hook;
 use super::source::{self, Peer};
 use crate::clock;
 use crate::config::Webhook;
+use crate::intake::Room;
 
 /// A body from someone who may post, as it arrived.
 pub struct Verified {
@@ -28,6 +29,8 @@ pub struct Verified {
     pub received_at: DateTime<Utc>,
     /// When the request must have been answered.
     pub deadline: Instant,
+    /// Its share of memory.
+    pub room: Room,
 }
 
 impl FromRequest<Arc<Hook>> for Verified {
@@ -41,6 +44,10 @@ impl FromRequest<Arc<Hook>> for Verified {
         if content_length(&parts.headers).is_some_and(|length| length > hook.body_limit_bytes as u64) {
             return Err(too_large);
         }
+        // Before the first byte is read: a flood of long bodies must not take all memory. A body that does not tell
+        // its length may be as long as is allowed.
+        let length = content_length(&parts.headers).and_then(|length| usize::try_from(length).ok());
+        let room = hook.intake.reserve(length.unwrap_or(hook.body_limit_bytes))?;
         let body = timeout_at(deadline, Limited::new(body, hook.body_limit_bytes).collect()).await;
         let body = match body.map_err(|_| ApiError::BodyTooSlow)? {
             Ok(body) => body.to_bytes(),
@@ -48,7 +55,7 @@ impl FromRequest<Arc<Hook>> for Verified {
             Err(_) => return Err(ApiError::BodyBroken),
         };
         check_signature(&hook.webhook, &parts.headers, &body)?;
-        Ok(Self { body, received_at: clock::now(), deadline })
+        Ok(Self { body, received_at: clock::now(), deadline, room })
     }
 }
 

@@ -24,7 +24,9 @@ pub async fn receive(State(hook): State<Arc<Hook>>, verified: Verified) -> Resul
         Content::Unreadable(reason) => Err(ApiError::NotJson(reason.clone())),
     };
     // The write goes on even when nobody waits for it any more.
-    timeout_at(verified.deadline, hook.intake.submit(submission)).await.map_err(|_| ApiError::Timeout)??;
+    timeout_at(verified.deadline, hook.intake.submit(submission, verified.room))
+        .await
+        .map_err(|_| ApiError::Timeout)??;
     answer
 }
 

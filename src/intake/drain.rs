@@ -10,16 +10,13 @@ use tokio::sync::watch;
 
 use super::job::{Content, Submission};
 use super::storing::store_all;
-use super::writer::Writer;
+use super::writer::{BATCH_BYTES, Writer};
 use crate::spool::Entry;
 use crate::store::StoreError;
 use crate::telemetry::metrics::{self, Source};
 
 /// Bodies a transaction.
 const BATCH_ENTRIES: usize = 500;
-
-/// Bytes of bodies a transaction: 4 MiB, and one body more.
-const BATCH_BYTES: usize = 4 << 20;
 
 /// How often an absent PostgreSQL is asked, and an empty spool looked at.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -44,12 +44,15 @@ pub enum Refusal {
     Away,
 }
 
+/// A request's share of the memory that all requests together may take, until it is dropped.
+#[derive(Debug)]
+pub struct Room(pub(super) OwnedSemaphorePermit);
+
 /// A request that waits for its commit.
 pub struct Job {
     pub submission: Submission,
     pub done: oneshot::Sender<Result<(), Refusal>>,
-    /// Its share of the memory that waiting requests may take.
-    pub _room: OwnedSemaphorePermit,
+    pub _room: Room,
 }
 
 impl Submission {
@@ -77,8 +80,8 @@ impl Submission {
         }
     }
 
-    /// What it takes while it waits.
-    pub fn memory_bytes(&self) -> usize {
-        self.body.len() + self.events() * EVENT_BYTES
+    /// What its events take beside the body.
+    pub fn events_bytes(&self) -> usize {
+        self.events() * EVENT_BYTES
     }
 }

@@ -19,6 +19,6 @@ mod queue;
 mod storing;
 mod writer;
 
-pub use job::{Content, Refusal, Submission};
+pub use job::{Content, Refusal, Room, Submission};
 pub use queue::{Intake, QUEUE_BYTES, QUEUE_REQUESTS};
 pub use writer::BATCH_EVENTS;

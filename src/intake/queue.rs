@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::circuit::Circuit;
 use super::drain;
-use super::job::{Job, Refusal, Submission};
+use super::job::{Job, Refusal, Room, Submission};
 use super::writer::Writer;
 use crate::spool::Spool;
 use crate::store::{Store, StoreError};
@@ -16,7 +16,8 @@ use crate::telemetry::metrics::{self, Outcome, Source};
 /// Requests that wait for a writer.
 pub const QUEUE_REQUESTS: usize = 4_096;
 
-/// Memory of what waits or is being written: 32 MiB.
+/// Bodies that are being read, wait or are being written, and their events: 32 MiB. In all their forms (bytes, index,
+/// statement) that is some 150 MiB at worst.
 pub const QUEUE_BYTES: usize = 32 << 20;
 
 /// Two writers: while one waits for its commit to reach the disk, the other one fills the next.
@@ -55,21 +56,31 @@ impl Intake {
         }
     }
 
+    /// Takes room for a body, before it is read.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn reserve(&self, bytes: usize) -> Result<Room, Refusal> {
+        let bytes = u32::try_from(bytes.min(QUEUE_BYTES)).map_err(|_| Refusal::Full)?;
+        Arc::clone(&self.room).try_acquire_many_owned(bytes).map(Room).map_err(|_| Refusal::Full)
+    }
+
     /// Queues a request and waits until everything in it is committed.
     ///
     /// # Errors
     /// Not everything is committed; the request may be repeated as it is.
-    pub async fn submit(&self, submission: Submission) -> Result<(), Refusal> {
+    pub async fn submit(&self, submission: Submission, mut room: Room) -> Result<(), Refusal> {
         let (done, outcome) = oneshot::channel();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Refusal::Closed)?;
         let events = submission.events();
         metrics::received(Source::Webhook, events);
-        let cost = submission.memory_bytes().min(QUEUE_BYTES);
-        let room = u32::try_from(cost).ok().and_then(|cost| Arc::clone(&self.room).try_acquire_many_owned(cost).ok());
-        let queued = room.and_then(|room| queue.try_send(Job { submission, done, _room: room }).ok());
-        if queued.is_none() {
+        let queued = self.reserve(submission.events_bytes()).and_then(|more| {
+            room.0.merge(more.0);
+            queue.try_send(Job { submission, done, _room: room }).map_err(|_| Refusal::Full)
+        });
+        if let Err(refusal) = queued {
             metrics::event("any", Outcome::Refused, events);
-            return Err(Refusal::Full);
+            return Err(refusal);
         }
         drop(queue);
         outcome.await.unwrap_or(Err(Refusal::Away))

@@ -14,6 +14,10 @@ use crate::telemetry::metrics::{self, Outcome};
 /// Beyond this a larger transaction gains nothing, and its callers wait longer.
 pub const BATCH_EVENTS: usize = 1_000;
 
+/// Bytes of bodies a transaction: 4 MiB, and one body more. A statement of them takes several times as much, in
+/// this process and in PostgreSQL's.
+pub const BATCH_BYTES: usize = 4 << 20;
+
 /// Where a writer puts things.
 #[derive(Debug, Clone)]
 pub struct Writer {
@@ -81,23 +85,25 @@ impl Writer {
 
 /// Waits for a request and takes what arrives besides; nothing once the queue is closed and empty.
 ///
-/// No timer: it only lets the requests that are being read at this moment come in, as long as each turn of
-/// the scheduler brings more. Callers that have just been answered post again at about the same time; without
+/// No timer: when nothing waits any more, it lets the scheduler take one turn, which brings the requests that
+/// are being read at this moment. Callers that have just been answered post again at about the same time; without
 /// this, the first of them would get a transaction of its own, and all others wait for it.
 async fn gather(queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
-    let mut jobs: Vec<Job> = queue.recv().await.into_iter().collect();
-    let mut events: usize = jobs.iter().map(|job| job.submission.events()).sum();
-    loop {
-        let before = jobs.len();
-        tokio::task::yield_now().await;
-        while events < BATCH_EVENTS
-            && let Ok(job) = queue.try_recv()
-        {
-            events += job.submission.events();
-            jobs.push(job);
+    let mut jobs: Vec<Job> = Vec::new();
+    let (mut events, mut bytes) = (0, 0);
+    let mut next = queue.recv().await;
+    while let Some(job) = next {
+        events += job.submission.events();
+        bytes += job.submission.body.len();
+        jobs.push(job);
+        if events >= BATCH_EVENTS || bytes >= BATCH_BYTES {
+            break;
         }
-        if jobs.len() == before || events >= BATCH_EVENTS {
-            return jobs;
+        next = queue.try_recv().ok();
+        if next.is_none() {
+            tokio::task::yield_now().await;
+            next = queue.try_recv().ok();
         }
     }
+    jobs
 }

@@ -23,7 +23,7 @@ mod views;
 
 pub use commit::{Batch, Committed};
 pub use error::StoreError;
-pub use pool::Store;
+pub use pool::{CONNECT_TIMEOUT, Store};
 pub use quarantine::{Kept, Quarantined};
 pub use rebuild::{Difference, Rebuild, Scope};
 pub use schema::MigrationError;

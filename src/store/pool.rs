@@ -23,15 +23,15 @@ pub struct Store {
 }
 
 impl Store {
-    /// Prepares connections to `url`, opening none yet.
+    /// Prepares connections to `url`, opening none yet. `patience`: how long to wait for one.
     ///
     /// # Errors
     /// `url` is no PostgreSQL URL.
-    pub fn connect_lazily(url: &str, max_connections: u32) -> Result<Self, sqlx::Error> {
+    pub fn connect_lazily(url: &str, max_connections: u32, patience: Duration) -> Result<Self, sqlx::Error> {
         let options: PgConnectOptions = url.parse()?;
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
-            .acquire_timeout(CONNECT_TIMEOUT)
+            .acquire_timeout(patience)
             // A dead connection shows itself in the transaction, which is tried again; a ping would cost a
             // round trip in each.
             .test_before_acquire(false)

@@ -105,7 +105,7 @@ impl Database {
     /// With the schema, and a way in for the store's own tests.
     pub async fn migrated() -> (Self, Store) {
         let database = Self::create().await;
-        let store = Store::connect_lazily(&database.url, 8).unwrap();
+        let store = Store::connect_lazily(&database.url, 8, super::PATIENCE).unwrap();
         store.migrate().await.unwrap();
         (database, store)
     }
