@@ -137,21 +137,24 @@ create function merge_upload() returns trigger language plpgsql as $$
 declare
     other uploads;
 begin
-    -- Two inserts of one track_id at the same moment would not see each other's row.
-    perform pg_advisory_xact_lock(hashtextextended(new.track_id, 0));
-    delete from uploads where track_id = new.track_id returning * into other;
-    if found then
-        if new.completed_at is null
-            or (other.completed_at, other.attachment_id collate "C") < (new.completed_at, new.attachment_id collate "C")
-        then
-            new.completed_at := other.completed_at;
-            new.attachment_id := other.attachment_id;
-        end if;
-        new.page_id := coalesce(new.page_id, other.page_id);
-        new.type := coalesce(new.type, other.type);
-        new.url := coalesce(new.url, other.url);
-        new.requested_at := least(new.requested_at, other.requested_at);
+    if new.requested_at is null and new.completed_at is null then
+        -- The row of neither side: the one below, on its way in.
+        return new;
     end if;
+    -- Waits for another insert of this track_id that is under way, and takes the key if there is none. (Locks by
+    -- hand would fill the server's lock table when a rebuild folds many uploads.)
+    insert into uploads (track_id, requested_at) values (new.track_id, null) on conflict (track_id) do nothing;
+    delete from uploads where track_id = new.track_id returning * into other;
+    if new.completed_at is null
+        or (other.completed_at, other.attachment_id collate "C") < (new.completed_at, new.attachment_id collate "C")
+    then
+        new.completed_at := other.completed_at;
+        new.attachment_id := other.attachment_id;
+    end if;
+    new.page_id := coalesce(new.page_id, other.page_id);
+    new.type := coalesce(new.type, other.type);
+    new.url := coalesce(new.url, other.url);
+    new.requested_at := least(new.requested_at, other.requested_at);
     return new;
 end
 $$;

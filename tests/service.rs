@@ -5,6 +5,7 @@ mod support;
 use serde_json::{Value, json};
 use support::database::{Database, STATE};
 use support::service::{SECRET, Service};
+use support::until;
 use support::wire::{delivery, echo, envelope, event, message, read};
 
 const AT: i64 = 1_760_000_000_000;
@@ -176,6 +177,29 @@ async fn uploads_match_whichever_side_comes_first() {
         "asked-first matched of asked-first; told-first matched of told-first; unclaimed unclaimed of unclaimed"
     );
     assert_eq!(database.count("select count(*) from uploads where page_id = 'p' and type = 'image'").await, 2);
+}
+
+#[tokio::test]
+async fn ten_thousand_uploads_in_a_body_are_stored_while_their_askers_insert() {
+    let database = Database::create().await;
+    let service = Service::start(&database.url);
+    let callbacks: Vec<Value> =
+        (0..10_000).map(|track| json!({ "track_id": format!("t{track}"), "attachment_id": track })).collect();
+    let ask = async {
+        for track in 0..200 {
+            let asked =
+                sqlx::query("insert into uploads (track_id, page_id) values ($1, 'p')").bind(format!("t{track}"));
+            assert_eq!(asked.execute(&database.pool).await.unwrap().rows_affected(), 1);
+        }
+    };
+    let (answer, ()) = tokio::join!(service.post(Value::from(callbacks).to_string()), ask);
+    assert_eq!(answer.0, 200, "{}", answer.1);
+    until("all are stored", async || {
+        database.count("select count(*) from uploads where completed_at is not null").await == 10_000
+    })
+    .await;
+    assert_eq!(database.count("select count(*) from upload_status where status = 'matched'").await, 200);
+    assert!(!service.log().contains("ERROR"), "{}", service.log());
 }
 
 #[tokio::test]

@@ -28,8 +28,9 @@ pub async fn insert(connection: &mut PgConnection, batch: &[Cow<'_, Event>]) -> 
     }
     let distinct: Vec<&Event> = rows.values().map(|index| batch[*index].as_ref()).collect();
     let inserted = insert_distinct(connection, &distinct).await?;
+    let are_all_new = inserted.len() == distinct.len();
     for ((at, key, user), index) in rows {
-        is_new[index] = inserted.contains(&(at, key.0.to_vec(), user.to_owned()));
+        is_new[index] = are_all_new || inserted.contains(&(at, key.0.to_vec(), user.to_owned()));
     }
     Ok(is_new)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::error::StoreError;
@@ -10,18 +11,18 @@ use crate::state::Message;
 
 type Rows<'e> = BTreeMap<(&'e UserId, &'e PageId, &'e Mid), Message<'e>>;
 
-pub async fn upsert(connection: &mut PgConnection, rows: &Rows<'_>) -> Result<(), StoreError> {
+pub async fn upsert<'e>(connection: &mut PgConnection, rows: &Rows<'e>) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let key = |part: fn(&(&UserId, &PageId, &Mid)) -> String| rows.keys().map(part).collect::<Vec<_>>();
-    let content_text = |part: fn(&Message<'_>) -> Option<String>| rows.values().map(part).collect::<Vec<_>>();
-    let time =
-        |part: fn(&Message<'_>) -> Option<chrono::DateTime<chrono::Utc>>| rows.values().map(part).collect::<Vec<_>>();
+    let text = |part: fn(&Message<'e>) -> Option<&'e str>| rows.values().map(part).collect::<Vec<_>>();
+    let time = |part: fn(&Message<'e>) -> Option<DateTime<Utc>>| rows.values().map(part).collect::<Vec<_>>();
+    let user_id: Vec<&str> = rows.keys().map(|(user, _, _)| user.as_str()).collect();
+    let page_id: Vec<&str> = rows.keys().map(|(_, page, _)| page.as_str()).collect();
+    let mid: Vec<&str> = rows.keys().map(|(_, _, mid)| mid.as_str()).collect();
     let source: Vec<i16> = rows.values().map(|row| row.content.source as i16).collect();
-    let content_key: Vec<Option<Vec<u8>>> =
-        rows.values().map(|row| row.content.key.map(|key| key.0.to_vec())).collect();
-    let num_edit: Vec<Option<i64>> = rows.values().map(|row| row.edit.map(|edit| edit.num_edit)).collect();
+    let content_key: Vec<_> = rows.values().map(|row| row.content.key.as_ref().map(|key| key.0.as_slice())).collect();
+    let num_edit: Vec<_> = rows.values().map(|row| row.edit.map(|edit| edit.num_edit)).collect();
     sqlx::query!(
         r#"
         insert into messages as message (
@@ -61,18 +62,18 @@ pub async fn upsert(connection: &mut PgConnection, rows: &Rows<'_>) -> Result<()
             read_at = least(message.read_at, excluded.read_at),
             sent_no_later_than = least(message.sent_no_later_than, excluded.sent_no_later_than)
         "#,
-        &key(|(user, _, _)| user.as_str().to_owned()),
-        &key(|(_, page, _)| page.as_str().to_owned()),
-        &key(|(_, _, mid)| mid.as_str().to_owned()),
-        &content_text(|row| Some(row.content.direction.as_str().to_owned())) as _,
+        &user_id as _,
+        &page_id as _,
+        &mid as _,
+        &text(|row| Some(row.content.direction.as_str())) as _,
         &time(|row| row.content.sent_at) as _,
-        &content_text(|row| row.content.text.map(str::to_owned)) as _,
-        &content_text(|row| row.content.attachment_types.map(str::to_owned)) as _,
+        &text(|row| row.content.text) as _,
+        &text(|row| row.content.attachment_types) as _,
         &source,
         &content_key as _,
         &num_edit as _,
         &time(|row| row.edit.map(|edit| edit.edited_at)) as _,
-        &content_text(|row| row.edit.map(|edit| edit.text.to_owned())) as _,
+        &text(|row| row.edit.map(|edit| edit.text)) as _,
         &time(|row| row.deleted_at) as _,
         &time(|row| row.delivered_at) as _,
         &time(|row| row.read_at) as _,
