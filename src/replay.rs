@@ -43,7 +43,7 @@ pub async fn replay(
                 let batch = Batch { events: events.iter().collect(), quarantined: Vec::new() };
                 match store.commit(&batch).await {
                     Ok(_) => Ok(now),
-                    Err(error @ StoreError::Data(_)) => Err(error.to_string()),
+                    Err(error @ (StoreError::Data(_) | StoreError::NoMonth)) => Err(error.to_string()),
                     Err(error) => return Err(error),
                 }
             }

@@ -153,6 +153,13 @@ async fn retention_drops_months_of_the_journal_and_keeps_the_state() {
         database.count("select count(*) from messages where mid in ('ancient', 'old', 'recent', 'now')").await,
         4
     );
+    // A month that somebody has detached comes back with what it holds.
+    let month = database
+        .text("select max(tableoid::regclass::text) from events where occurred_at < now() - interval '20 days'")
+        .await;
+    database.pool.execute(sqlx::AssertSqlSafe(format!("alter table events detach partition {month}"))).await.unwrap();
+    assert_eq!(service.post(message("2", "1", "recent-again", months_ago(1), "x")).await.0, 200);
+    assert_eq!(database.count("select count(*) from events where body->'message'->>'mid' like 'recent%'").await, 2);
     // An event for a dropped month makes it anew.
     assert_eq!(service.post(message("2", "1", "late", months_ago(6), "x")).await.0, 200);
     assert_eq!(database.count("select count(*) from messages where mid = 'late'").await, 1);

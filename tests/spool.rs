@@ -189,7 +189,7 @@ async fn a_damaged_spool_is_set_aside_and_what_can_be_read_goes_on() {
     std::fs::write(&file, &bytes).unwrap();
 
     let service = serve(&url, directory.path(), &[]);
-    assert!(service.log().contains("the spool was damaged"), "{}", service.log());
+    assert!(service.log().contains("the spool is damaged"), "{}", service.log());
     assert_eq!(service.post(message("2", "1", "new", AT, "x")).await.0, 200);
     server.resume();
     until_drained(&service).await;
@@ -204,6 +204,45 @@ async fn a_damaged_spool_is_set_aside_and_what_can_be_read_goes_on() {
     let mut beside = std::fs::read_dir(&spool).unwrap().map(|entry| entry.unwrap().path());
     let aside = beside.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("damaged-")).unwrap();
     assert_eq!(std::fs::read(aside.join("spool.sqlite")).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn an_interrupted_change_of_files_is_finished_at_the_next_start() {
+    let mut server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let mut service = serve(&url, directory.path(), &[]);
+    server.stop();
+    for number in 0..20 {
+        assert_eq!(service.post(message("2", "1", &format!("m{number:02}"), AT, "x")).await.0, 200);
+    }
+    service.terminate().await;
+    // As if killed after the damaged file had been moved away, before the new one took its place.
+    let spool = directory.path().join("spool");
+    std::fs::create_dir(spool.join("ready")).unwrap();
+    std::fs::rename(spool.join("spool.sqlite"), spool.join("ready/spool.sqlite")).unwrap();
+    let service = serve(&url, directory.path(), &[]);
+    server.resume();
+    until_drained(&service).await;
+    assert_journaled_once(&url, &(0..20).map(|number| format!("m{number:02}")).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn bodies_of_many_events_are_drained_a_thousand_events_at_a_time() {
+    let server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let service = serve(&url, directory.path(), &[]);
+    let pool = connect(&url);
+    let mut blocker = pool.begin().await.unwrap();
+    blocker.execute("lock table events in exclusive mode").await.unwrap();
+    for body in 0..6 {
+        let events: Vec<_> = (0..5_000).map(|number| (body * 5_000 + number).to_string()).collect();
+        let body = format!(r#"{{"entry":[{{"id":"1","time":{AT},"messaging":[{}]}}]}}"#, events.join(","));
+        assert_eq!(service.post(body).await.0, 200);
+    }
+    blocker.rollback().await.unwrap();
+    until_drained(&service).await;
+    assert_eq!(count(&pool, "select count(*) from events").await, 30_000);
+    pool.close().await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::job::{Content, Submission};
-use super::storing::store_all;
+use super::storing::{BATCH_EVENTS, Haste, store_all};
 use super::writer::{BATCH_BYTES, Writer};
 use crate::spool::Entry;
 use crate::store::StoreError;
@@ -38,24 +38,34 @@ pub async fn run(writer: Writer, mut stop: watch::Receiver<bool>) {
 
 /// Drains one batch and tells how long to rest. `absence`: why PostgreSQL is away, as logged last.
 async fn step(writer: &Writer, absence: &mut String) -> Duration {
-    if writer.circuit.is_open() {
-        if let Err(reason) = greet(writer).await {
-            if *absence != reason {
-                tracing::warn!(reason, "PostgreSQL is still away");
-                *absence = reason;
-            }
-            return PAUSE;
-        }
-        absence.clear();
+    if writer.circuit.is_open()
+        && let Err(reason) = greet(writer).await
+    {
+        complain(&reason, absence);
+        return PAUSE;
     }
     let started = Instant::now();
     let drained = drain_batch(writer).await;
     match &drained {
-        Ok(_) => writer.circuit.close(),
-        Err(reason) => writer.circuit.open(reason),
+        Ok(_) => {
+            absence.clear();
+            writer.circuit.close();
+        }
+        Err(reason) => {
+            writer.circuit.open(reason);
+            complain(&reason.to_string(), absence);
+        }
     }
     // As long a rest as the work took leaves half of PostgreSQL to live traffic.
     if drained.is_ok_and(|bodies| bodies > 0) { started.elapsed() } else { PAUSE }
+}
+
+/// Says why PostgreSQL does not take what waits, once a reason.
+fn complain(reason: &str, absence: &mut String) {
+    if absence != reason {
+        tracing::warn!(reason, "what waits in the spool cannot be stored yet");
+        reason.clone_into(absence);
+    }
 }
 
 /// PostgreSQL may have come up empty, or only now for the first time.
@@ -67,15 +77,25 @@ async fn greet(writer: &Writer) -> Result<(), String> {
 /// How many bodies were put into PostgreSQL.
 async fn drain_batch(writer: &Writer) -> Result<usize, StoreError> {
     // An unreadable spool shows in readiness; here there is nothing to drain from.
-    let entries = writer.spool.oldest(BATCH_ENTRIES, BATCH_BYTES).await.unwrap_or_default();
+    let mut entries = writer.spool.oldest(BATCH_ENTRIES, BATCH_BYTES).await.unwrap_or_default();
     if entries.is_empty() {
         return Ok(0);
     }
-    let submissions: Vec<Submission> = entries.iter().map(submission).collect();
-    for submission in &submissions {
-        metrics::received(Source::Spool, submission.events());
+    // As many as make a transaction; the others wait for the next turn.
+    let mut submissions: Vec<Submission> = Vec::new();
+    let mut events = 0;
+    for entry in &entries {
+        if events >= BATCH_EVENTS {
+            break;
+        }
+        let submission = submission(entry);
+        events += submission.events();
+        submissions.push(submission);
     }
-    let stored = store_all(&writer.store, &submissions.iter().collect::<Vec<_>>()).await;
+    entries.truncate(submissions.len());
+    metrics::received(Source::Spool, events);
+    let requests: Vec<&Submission> = submissions.iter().collect();
+    let stored = store_all(&writer.store, &requests, Haste::None).await;
     // What is stored of a body whose rest is not will be a duplicate the next time.
     let is_stored = |index: usize| stored.as_ref().err().is_none_or(|unstored| unstored.events[index] == 0);
     let (done, kept): (Vec<_>, Vec<_>) = entries.into_iter().enumerate().partition(|(index, _)| is_stored(*index));

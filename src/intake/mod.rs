@@ -4,7 +4,7 @@
 //! Guarantees: [`Intake::submit`] answers `Ok` only after everything in the request is committed in PostgreSQL,
 //! or its body is on disk in the spool; a caller that goes away does not stop its write; after
 //! [`Intake::close`] what was queued is still written. Limits: [`QUEUE_REQUESTS`] requests and [`QUEUE_BYTES`] bytes wait at most, a transaction
-//! takes [`BATCH_EVENTS`] events (or one request, if that has more).
+//! takes [`BATCH_EVENTS`] events.
 //!
 //! There is no linger timer: a writer takes whatever waits, commits, and takes the next. A lone request
 //! pays one commit; in a flood the requests that arrive during one commit share the next one.
@@ -21,4 +21,4 @@ mod writer;
 
 pub use job::{Content, Refusal, Room, Submission};
 pub use queue::{Intake, QUEUE_BYTES, QUEUE_REQUESTS};
-pub use writer::BATCH_EVENTS;
+pub use storing::BATCH_EVENTS;

@@ -12,6 +12,18 @@ use crate::telemetry::metrics::{self, Outcome};
 /// that can have gone stale while PostgreSQL restarted.
 const TRIES: usize = 8;
 
+/// Beyond this a larger transaction gains nothing, and its callers wait longer.
+pub const BATCH_EVENTS: usize = 1_000;
+
+/// What to do when PostgreSQL is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// Give up: somebody waits for an answer, and there is the spool.
+    Answer,
+    /// Try with less at a time, so that a slow PostgreSQL gets it all in the end.
+    None,
+}
+
 /// What could not be stored.
 pub struct Unstored {
     /// Why.
@@ -47,13 +59,17 @@ const MAX_REFUSALS: usize = 10;
 
 /// Commits all requests, in ever smaller transactions when PostgreSQL refuses some row, down to the culprit,
 /// whose whole body goes into quarantine, once.
-pub async fn store_all(store: &Store, requests: &[&Submission]) -> Result<(), Unstored> {
+pub async fn store_all(store: &Store, requests: &[&Submission], haste: Haste) -> Result<(), Unstored> {
     let mut refusals = vec![0; requests.len()];
-    let mut pending = vec![units(requests)];
+    let mut pending = units(requests);
     while let Some(mut units) = pending.pop() {
         match commit(store, &units).await {
             Ok(()) => {}
-            Err(StoreError::Data(_)) if units.len() > 1 => {
+            // Whoever waits for an answer does not wait for ever smaller tries.
+            Err(StoreError::Slow) if haste == Haste::Answer => {
+                return Err(unstored(StoreError::Slow, requests, &pending, &units));
+            }
+            Err(StoreError::Data(_) | StoreError::Slow) if units.len() > 1 => {
                 let rest = units.split_off(units.len() / 2);
                 pending.extend([rest, units]);
             }
@@ -71,17 +87,19 @@ pub async fn store_all(store: &Store, requests: &[&Submission]) -> Result<(), Un
                     give_up(request, &mut pending);
                 }
             }
-            Err(reason) => {
-                let mut events = vec![0; requests.len()];
-                for unit in pending.iter().flatten().chain(&units) {
-                    events[unit.request()] += 1;
-                }
-                return Err(Unstored { reason, events });
-            }
+            Err(reason) => return Err(unstored(reason, requests, &pending, &units)),
         }
         pending.retain(|units| !units.is_empty());
     }
     Ok(())
+}
+
+fn unstored(reason: StoreError, requests: &[&Submission], pending: &[Vec<Unit<'_>>], failed: &[Unit<'_>]) -> Unstored {
+    let mut events = vec![0; requests.len()];
+    for unit in pending.iter().flatten().chain(failed) {
+        events[unit.request()] += 1;
+    }
+    Unstored { reason, events }
 }
 
 /// Leaves the rest of a request to its row in quarantine.
@@ -95,7 +113,8 @@ fn give_up(request: usize, pending: &mut [Vec<Unit<'_>>]) {
     }
 }
 
-fn units<'a>(requests: &[&'a Submission]) -> Vec<Unit<'a>> {
+/// All units, in transactions of at most [`BATCH_EVENTS`].
+fn units<'a>(requests: &[&'a Submission]) -> Vec<Vec<Unit<'a>>> {
     let mut units = Vec::new();
     for (index, submission) in requests.iter().enumerate() {
         match &submission.content {
@@ -105,7 +124,8 @@ fn units<'a>(requests: &[&'a Submission]) -> Vec<Unit<'a>> {
             }
         }
     }
-    units
+    // The last one is taken first.
+    units.chunks(BATCH_EVENTS).rev().map(<[_]>::to_vec).collect()
 }
 
 /// One transaction, tried again where that may help.
@@ -121,9 +141,9 @@ async fn commit(store: &Store, units: &[Unit<'_>]) -> Result<(), StoreError> {
     let mut tries = 1;
     let committed = loop {
         match store.commit(&batch).await {
-            Err(StoreError::Conflict(_) | StoreError::Lost(_)) if tries < TRIES => tries += 1,
-            // A conflict that stays is some row's own (its month is being dropped, say): find it.
-            Err(StoreError::Conflict(reason)) => return Err(StoreError::Data(reason)),
+            Err(StoreError::Conflict(_) | StoreError::Lost(_) | StoreError::NoMonth) if tries < TRIES => tries += 1,
+            // It is the affair of some row: find it.
+            Err(StoreError::NoMonth) => return Err(StoreError::Data(StoreError::NoMonth.to_string())),
             outcome => break outcome?,
         }
     };

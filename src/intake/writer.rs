@@ -6,13 +6,10 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::circuit::Circuit;
 use super::job::{Job, Refusal, Submission};
-use super::storing::store_all;
+use super::storing::{BATCH_EVENTS, Haste, store_all};
 use crate::spool::{Spool, SpoolError};
 use crate::store::Store;
 use crate::telemetry::metrics::{self, Outcome};
-
-/// Beyond this a larger transaction gains nothing, and its callers wait longer.
-pub const BATCH_EVENTS: usize = 1_000;
 
 /// Bytes of bodies a transaction: 4 MiB, and one body more. A statement of them takes several times as much, in
 /// this process and in PostgreSQL's.
@@ -57,7 +54,7 @@ impl Writer {
         if self.circuit.is_open() {
             return requests.iter().map(|request| request.events()).collect();
         }
-        match store_all(&self.store, &requests).await {
+        match store_all(&self.store, &requests, Haste::Answer).await {
             Ok(()) => vec![0; jobs.len()],
             Err(unstored) => {
                 self.circuit.open(&unstored.reason);

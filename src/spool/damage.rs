@@ -1,42 +1,87 @@
 //! A damaged file: set aside whole, and what can be read of it goes into a new one.
+//!
+//! The new file is complete before the damaged one is touched, and both change places by renaming. Killed at any
+//! moment, or on a full disk, either everything is where it was and the next start tries again, or `ready` holds
+//! the new file and the next start puts it in place.
 
 use std::path::{Path, PathBuf};
 
-use super::file::{File, SpoolError, Waiting};
+use super::file::{File, NAME, SpoolError};
 use crate::clock;
 
-/// Moves the files into `damaged-<time>`, which nobody touches again, and starts a new file with what a copy
-/// of them still yields.
-pub fn set_aside(directory: &Path, reason: &str) -> Result<(File, Waiting), SpoolError> {
-    let aside = directory.join(clock::now().format("damaged-%Y%m%dT%H%M%S%6f").to_string());
-    let copy = directory.join("salvage");
-    // All copies before the first move: on a full disk everything stays where it was. The write-ahead log moves
-    // first: beside an empty file it would be taken for a leftover and deleted.
-    let moved = files(directory).and_then(|mut files| {
-        files.sort();
-        std::fs::create_dir_all(&aside)?;
-        std::fs::create_dir_all(&copy)?;
-        for file in &files {
-            std::fs::copy(file, copy.join(file.file_name().unwrap_or_default()))?;
+/// Bodies a transaction while salvaging.
+const BATCH_ENTRIES: usize = 200;
+
+/// Makes a new file of what a copy of the damaged one still yields, and lets them change places.
+pub fn set_aside(directory: &Path, reason: &str) -> Result<(), SpoolError> {
+    tracing::error!(reason, "the spool is damaged; reading what can be read of it");
+    let [copy, building] = ["salvage", "building"].map(|name| directory.join(name));
+    let salvaged = prepare(directory, &copy, &building).map_err(unusable).and_then(|()| salvage(&copy, &building))?;
+    std::fs::rename(&building, ready(directory)).map_err(unusable)?;
+    finish(directory)?;
+    tracing::error!(salvaged, "the spool goes on with what could be read; the damaged files are set aside");
+    Ok(())
+}
+
+/// Puts a new file that is ready in place of the damaged one, which moves into `damaged-<time>` and is never
+/// touched again. Does nothing when none is ready.
+pub fn finish(directory: &Path) -> Result<(), SpoolError> {
+    let ready = ready(directory);
+    if !ready.join(NAME).exists() {
+        return Ok(());
+    }
+    let change_places = || {
+        let mut damaged = files(directory)?;
+        // The write-ahead log first: beside an empty file it would be taken for a leftover and deleted.
+        damaged.sort_by(|left, right| right.cmp(left));
+        if !damaged.is_empty() {
+            let aside = directory.join(clock::now().format("damaged-%Y%m%dT%H%M%S%6f").to_string());
+            std::fs::create_dir_all(&aside)?;
+            for file in damaged {
+                std::fs::rename(&file, aside.join(file.file_name().unwrap_or_default()))?;
+            }
         }
-        for file in files.iter().rev() {
-            std::fs::rename(file, aside.join(file.file_name().unwrap_or_default()))?;
+        std::fs::rename(ready.join(NAME), directory.join(NAME))?;
+        std::fs::File::open(directory)?.sync_all()
+    };
+    change_places().map_err(unusable)?;
+    // Only what is no longer needed: the empty directory, and the copy.
+    let _ = std::fs::remove_dir_all(&ready);
+    let _ = std::fs::remove_dir_all(directory.join("salvage"));
+    Ok(())
+}
+
+fn ready(directory: &Path) -> PathBuf {
+    directory.join("ready")
+}
+
+/// A copy to read from, since reading a file with a write-ahead log changes it; and room for the new one.
+fn prepare(directory: &Path, copy: &Path, building: &Path) -> std::io::Result<()> {
+    for fresh in [copy, building] {
+        if fresh.exists() {
+            std::fs::remove_dir_all(fresh)?;
         }
-        Ok(())
-    });
-    moved.map_err(|error| SpoolError::Unusable(error.to_string()))?;
-    let readable = File::open_unchecked(&copy).map(|damaged| damaged.readable()).unwrap_or_default();
-    tracing::error!(
-        reason,
-        salvaged = readable.len(),
-        aside = %aside.display(),
-        "the spool was damaged; what could be read goes on, the damaged files are set aside"
-    );
-    let (mut file, waiting) = File::open(directory)?;
-    let waiting = file.append(readable.iter().map(|entry| (entry.received_at, &entry.body[..])), waiting)?;
-    // Only the copy: the files themselves are in `aside`.
-    let _ = std::fs::remove_dir_all(&copy);
-    Ok((file, waiting))
+        std::fs::create_dir_all(fresh)?;
+    }
+    for file in files(directory)? {
+        std::fs::copy(&file, copy.join(file.file_name().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+fn salvage(copy: &Path, building: &Path) -> Result<usize, SpoolError> {
+    let (mut file, mut waiting) = File::open(building)?;
+    let mut salvaged = 0;
+    if let Ok(damaged) = File::open_unchecked(copy) {
+        damaged.readable(BATCH_ENTRIES, |entries| {
+            waiting = file.append(entries.iter().map(|entry| (entry.received_at, &entry.body[..])), waiting)?;
+            salvaged += entries.len();
+            Ok(())
+        })?;
+    }
+    // Closed, all of it is in the one file.
+    file.close()?;
+    Ok(salvaged)
 }
 
 fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -48,4 +93,9 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
         }
     }
     Ok(files)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
+fn unusable(error: std::io::Error) -> SpoolError {
+    SpoolError::Unusable(error.to_string())
 }

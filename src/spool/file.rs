@@ -17,7 +17,8 @@ const SHRINK_BYTES: u64 = 16 << 20;
 /// For somebody who looks into the file at the same moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-const NAME: &str = "spool.sqlite";
+/// The name of the file.
+pub const NAME: &str = "spool.sqlite";
 
 /// Why the spool did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -164,29 +165,39 @@ impl File {
         Ok(waiting)
     }
 
-    /// The bodies that can be read, from either end up to the damage between.
-    pub fn readable(&self) -> Vec<Entry> {
-        let from_one_end = |order: &str| {
-            let mut entries = Vec::new();
+    /// Hands over the bodies that can be read, from either end up to the damage between, so many at a time.
+    pub fn readable(
+        &self,
+        batch: usize,
+        mut take: impl FnMut(&[Entry]) -> Result<(), SpoolError>,
+    ) -> Result<(), SpoolError> {
+        let mut last = i64::MIN;
+        for order in ["asc", "desc"] {
             let select =
-                format!("select id, received_at, body, check_sum from entries not indexed order by id {order}");
-            if let Ok(mut select) = self.connection.prepare(&select)
-                && let Ok(mut rows) = select.query([])
-            {
-                while let Ok(Some(row)) = rows.next() {
-                    // What is broken inside stays in the files that are set aside.
-                    entries.extend(entry(row).ok().filter(|entry| entry.is_intact));
+                format!("select id, received_at, body, check_sum from entries where id > {last} order by id {order}");
+            let Ok(mut select) = self.connection.prepare(&select) else { continue };
+            let Ok(mut rows) = select.query([]) else { continue };
+            let mut entries = Vec::new();
+            while let Ok(Some(row)) = rows.next() {
+                let Ok(entry) = entry(row) else { continue };
+                if order == "asc" {
+                    last = entry.id;
+                }
+                // What is broken inside stays in the files that are set aside.
+                entries.extend(entry.is_intact.then_some(entry));
+                if entries.len() == batch {
+                    take(&entries)?;
+                    entries.clear();
                 }
             }
-            entries
-        };
-        let mut entries = from_one_end("asc");
-        let last = entries.last().map_or(i64::MIN, |entry| entry.id);
-        let mut others = from_one_end("desc");
-        others.retain(|entry| entry.id > last);
-        others.reverse();
-        entries.extend(others);
-        entries
+            take(&entries)?;
+        }
+        Ok(())
+    }
+
+    /// Ends with everything in the one file.
+    pub fn close(self) -> Result<(), SpoolError> {
+        self.connection.close().map_err(|(_, error)| error.into())
     }
 
     /// Opens a damaged copy, whatever it holds.

@@ -167,8 +167,12 @@ impl Place {
         if let Some(file) = file {
             return Ok((file, self.status().waiting));
         }
+        damage::finish(&self.directory)?;
         match File::open(&self.directory) {
-            Err(SpoolError::Damaged(reason)) => damage::set_aside(&self.directory, &reason),
+            Err(SpoolError::Damaged(reason)) => {
+                damage::set_aside(&self.directory, &reason)?;
+                File::open(&self.directory)
+            }
             opened => opened,
         }
     }

@@ -42,9 +42,9 @@ impl Store {
         let Ok(committed) = timeout(COMMIT_BUDGET, self.write(&mut connection, batch)).await else {
             // Closed, not returned: nobody can tell what this connection still waits for.
             drop(connection.detach());
-            return Err(StoreError::Away(format!("no commit within {COMMIT_BUDGET:?}")));
+            return Err(StoreError::Slow);
         };
-        if let Err(StoreError::Conflict(_)) = committed {
+        if let Err(StoreError::NoMonth) = committed {
             self.months.forget();
         }
         committed

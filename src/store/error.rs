@@ -14,6 +14,12 @@ pub enum StoreError {
     /// Two transactions were in each other's way: the same rows will do at the next try.
     #[error("PostgreSQL asks to try the transaction again (SQLSTATE {0})")]
     Conflict(String),
+    /// The transaction was not committed within its time.
+    #[error("no commit within the time that a transaction has")]
+    Slow,
+    /// The partition of a row's month is gone.
+    #[error("the month of an event is being dropped (SQLSTATE 23514)")]
+    NoMonth,
     /// The connection broke, and with it the knowledge whether the transaction was committed. Another one
     /// may do, and repeating what was stored is harmless.
     #[error("the connection to PostgreSQL was lost: {0}")]
@@ -40,11 +46,11 @@ fn from_database(error: &dyn DatabaseError) -> StoreError {
     let code = error.code().unwrap_or_default();
     match code.as_bytes() {
         // Serialization failure, deadlock; a month that another process made at the same moment.
-        b"40001" | b"40P01" | b"55P03" | b"42P07" => StoreError::Conflict(code.into_owned()),
+        b"40001" | b"40P01" | b"42P07" => StoreError::Conflict(code.into_owned()),
         // An administrator stopped the server or the session; the server crashed.
         b"57P01" | b"57P02" => StoreError::Lost(error.message().to_owned()),
-        // The partition of the row's month is gone: another process has dropped it. It is made anew.
-        b"23514" if error.constraint().is_none() => StoreError::Conflict(code.into_owned()),
+        // Another process has dropped it, or is at it. It is made anew.
+        b"23514" if error.constraint().is_none() => StoreError::NoMonth,
         // Data exception, integrity constraint, program limit (such as a row too long for an index).
         [b'2', b'1' | b'2' | b'3', ..] | [b'5', b'4', ..] => {
             let name = error.constraint().or(error.table()).map(|name| format!(", {name}"));

@@ -65,12 +65,16 @@ async fn create(connection: &mut PgConnection, month: NaiveDate) -> Result<(), S
     let next = month + MonthCount::new(1);
     let mut transaction = connection.begin().await?;
     sqlx::query!("select pg_advisory_xact_lock($1)", LOCK).fetch_one(&mut *transaction).await?;
-    let exists = sqlx::query_scalar!("select to_regclass($1::text) is not null", name.to_string())
-        .fetch_one(&mut *transaction)
-        .await?;
-    if exists != Some(true) {
+    let is_attached = sqlx::query_scalar!(
+        "select exists (select from pg_inherits where inhrelid = to_regclass($1::text))",
+        name.to_string()
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    if is_attached != Some(true) {
+        // One that somebody has detached comes back with all that it holds.
         let statements = [
-            format!("create table {name} (like events including all)"),
+            format!("create table if not exists {name} (like events including all)"),
             format!(
                 "alter table events attach partition {name} for values from ('{month} 00:00:00+00') to ('{next} 00:00:00+00')"
             ),

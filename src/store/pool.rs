@@ -35,9 +35,12 @@ impl Store {
             // A dead connection shows itself in the transaction, which is tried again; a ping would cost a
             // round trip in each.
             .test_before_acquire(false)
-            // What a closed connection has left behind must not hold its locks for long.
+            // What a closed connection has left behind must not hold its locks for long; and a wait for a lock must
+            // not look like refused data.
             .after_connect(|connection, _| {
-                Box::pin(async { connection.execute("set statement_timeout = '3s'").await.map(drop) })
+                Box::pin(async {
+                    connection.execute("set statement_timeout = '3s'; set lock_timeout = 0").await.map(drop)
+                })
             })
             .connect_lazy_with(options.application_name("sobot-hook").disable_statement_logging());
         Ok(Self { pool, months: Months::default() })
