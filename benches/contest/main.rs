@@ -1,0 +1,59 @@
+//! `./dev bench`: the service against what one would write instead and against the limits of the machine, all in one
+//! run, in turns, so that noise hits all alike. `PERFORMANCE.md` tells how to read it.
+
+mod contender;
+mod growth;
+mod in_server;
+mod load;
+mod naive;
+mod parse_only;
+mod plan;
+mod report;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod usage;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Measure the service.
+#[derive(Debug, Parser)]
+#[command(name = "./dev bench")]
+struct Arguments {
+    /// Fill the journal to twenty million events instead, and show what becomes of intake and of the questions
+    #[arg(long)]
+    growth: bool,
+    /// How often each contender takes its turn; medians are shown
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long a turn takes
+    #[arg(long, default_value_t = 4)]
+    seconds: u32,
+    /// Only turns whose workload or contender contains this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// What cargo hands to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    server: Option<OwnServer>,
+}
+
+/// The contenders that are part of this program.
+#[derive(Debug, Subcommand)]
+#[command(hide = true)]
+enum OwnServer {
+    ServeNaive { url: String },
+    ServeParseOnly,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let Arguments { growth, rounds, seconds, only, server, .. } = Arguments::parse();
+    match server {
+        Some(OwnServer::ServeNaive { url }) => contender::serve(naive::router(&url)?).await,
+        Some(OwnServer::ServeParseOnly) => contender::serve(parse_only::router()).await,
+        None if growth => growth::run(rounds, seconds).await,
+        None => plan::run(rounds, seconds, &only).await,
+    }
+}

@@ -1,0 +1,186 @@
+//! Which contender takes which load, in turns.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::contender::Contender;
+use crate::in_server;
+use crate::load::Load;
+use crate::report::{Figures, Report};
+use crate::support::database::Server;
+use crate::usage::{Usage, peak_mebibytes};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    Hook,
+    Spool,
+    Naive,
+    ParseOnly,
+    InServer,
+}
+
+impl Who {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hook => "sobot-hook",
+            Self::Spool => "sobot-hook, spool",
+            Self::Naive => "naive",
+            Self::ParseOnly => "parse only",
+            Self::InServer => "insert … select",
+        }
+    }
+}
+
+/// A turn: who takes what.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    pub workload: &'static str,
+    pub who: Who,
+    pub load: Load,
+}
+
+/// Customers write. Each of them some five times a turn, so that most conversations are known.
+const ONE: Load = Load { kind: "message", events_per_post: 1, users: 10_000, connections: 64, pause: Duration::ZERO };
+const TWENTY: Load = Load { kind: "message_twenty", events_per_post: 20, ..ONE };
+const RECEIPTS: Load = Load { kind: "receipt", ..ONE };
+
+pub const ONE_BY_1: &str = "one a post, 1 connection";
+pub const ONE_BY_64: &str = "one a post, 64";
+pub const ONE_BY_256: &str = "one a post, 256";
+pub const TWENTY_BY_64: &str = "twenty a post, 64";
+pub const RECEIPTS_SPREAD: &str = "receipts, 10,000 users";
+pub const RECEIPTS_HOT: &str = "receipts, 100 users";
+pub const DUPLICATES: &str = "duplicates";
+pub const HALF: &str = "half of the saturating load";
+
+const TURNS: [Turn; 16] = [
+    turn(ONE_BY_64, Who::Hook, ONE),
+    turn(ONE_BY_64, Who::Naive, ONE),
+    turn(ONE_BY_64, Who::ParseOnly, ONE),
+    turn(ONE_BY_64, Who::InServer, ONE),
+    turn(TWENTY_BY_64, Who::Hook, TWENTY),
+    turn(TWENTY_BY_64, Who::Naive, TWENTY),
+    turn(TWENTY_BY_64, Who::ParseOnly, TWENTY),
+    turn(ONE_BY_256, Who::Hook, Load { connections: 256, ..ONE }),
+    turn(ONE_BY_256, Who::Naive, Load { connections: 256, ..ONE }),
+    turn(ONE_BY_1, Who::Hook, Load { connections: 1, ..ONE }),
+    turn(HALF, Who::Hook, Load { connections: 256, ..ONE }),
+    turn(RECEIPTS_SPREAD, Who::Hook, RECEIPTS),
+    turn(RECEIPTS_HOT, Who::Hook, Load { users: 100, ..RECEIPTS }),
+    turn("opt-ins", Who::Hook, Load { kind: "optin", ..ONE }),
+    turn(DUPLICATES, Who::Hook, Load { kind: "duplicate", ..ONE }),
+    turn("PostgreSQL away", Who::Spool, ONE),
+];
+
+const fn turn(workload: &'static str, who: Who, load: Load) -> Turn {
+    Turn { workload, who, load }
+}
+
+/// Rows that are copied inside the server.
+const COPIED: usize = 50_000;
+
+/// Takes all turns, `rounds` times, and prints what came of it.
+///
+/// # Errors
+/// A contender cannot be started, or does not answer 200.
+pub async fn run(rounds: usize, seconds: u32, only: &str) -> Result<()> {
+    let stage = Stage::prepare().await?;
+    let is_wanted = |turn: &&Turn| turn.workload.contains(only) || turn.who.name().contains(only);
+    let turns: Vec<Turn> = TURNS.iter().filter(is_wanted).copied().collect();
+    let mut report = Report::default();
+    // The first round is not counted: connections, caches and the events that are then repeated.
+    for round in 0..=rounds {
+        for turn in &turns {
+            eprint!("\r\x1b[Kround {round} of {rounds}: {}, {}", turn.who.name(), turn.workload);
+            let turn = Turn { load: stage.paced(turn, &report), ..*turn };
+            let figures = stage.take(&turn, if round == 0 { 1 } else { seconds }).await?;
+            if round > 0 {
+                report.add(&turn, figures);
+            }
+        }
+    }
+    eprint!("\r\x1b[K");
+    report.print();
+    Ok(())
+}
+
+/// The contenders and what they stand on.
+pub struct Stage {
+    hook: Contender,
+    spooling: Contender,
+    naive: Contender,
+    parse_only: Contender,
+    postmaster: u32,
+    // Last, so that it ends after them.
+    _server: Server,
+}
+
+impl Stage {
+    async fn prepare() -> Result<Self> {
+        let server = Server::start();
+        let hook = Contender::hook(&server).await;
+        Ok(Self {
+            spooling: Contender::spooling(&hook.database),
+            naive: Contender::naive(&server).await?,
+            parse_only: Contender::parse_only(&hook.database)?,
+            postmaster: postmaster(&server)?,
+            hook,
+            _server: server,
+        })
+    }
+
+    /// Half of the load that saturated in this round, as pauses.
+    fn paced(&self, turn: &Turn, report: &Report) -> Load {
+        let latest = |workload| report.latest(workload, Who::Hook);
+        match (latest(ONE_BY_256), latest(ONE_BY_1)) {
+            (Some(full), Some(alone)) if turn.workload == HALF => {
+                let between = 2.0 * f64::from(turn.load.connections) / full.events_per_second;
+                let pause = Duration::try_from_secs_f64(between - alone.p50_ms / 1e3).unwrap_or_default();
+                Load { pause, ..turn.load }
+            }
+            _ => turn.load,
+        }
+    }
+
+    async fn take(&self, turn: &Turn, seconds: u32) -> Result<Figures> {
+        let contender = match turn.who {
+            Who::Hook => &self.hook,
+            Who::Spool => &self.spooling,
+            Who::Naive => &self.naive,
+            Who::ParseOnly => &self.parse_only,
+            Who::InServer => return self.copy().await,
+        };
+        measure(contender, &turn.load, self.postmaster, seconds).await
+    }
+
+    async fn copy(&self) -> Result<Figures> {
+        let database = &self.hook.database;
+        in_server::prepare(database, COPIED).await?;
+        let before = Usage::read(None, self.postmaster, database, "copy").await?;
+        let (events, seconds) = in_server::copy(database).await?;
+        let used = Usage::read(None, self.postmaster, database, "copy").await?.since(before);
+        Ok(Figures { events_per_second: events / seconds, ..Figures::of(used, events) })
+    }
+}
+
+/// One load on one contender.
+pub async fn measure(contender: &Contender, load: &Load, postmaster: u32, seconds: u32) -> Result<Figures> {
+    let usage = || Usage::read(Some(contender.pid()), postmaster, &contender.database, "public");
+    let before = usage().await?;
+    let answered = load.post(&contender.webhook, seconds)?;
+    let used = usage().await?.since(before);
+    Ok(Figures {
+        events_per_second: answered.events / answered.seconds,
+        p50_ms: answered.p50_ms,
+        p99_ms: answered.p99_ms,
+        peak_mebibytes: peak_mebibytes(contender.pid())?,
+        ..Figures::of(used, answered.events)
+    })
+}
+
+/// The process of which all of PostgreSQL's are children.
+pub fn postmaster(server: &Server) -> Result<u32> {
+    let file = std::fs::read_to_string(server.data_dir().join("postgres/cluster/postmaster.pid"))?;
+    file.lines().next().and_then(|pid| pid.parse().ok()).context("no postmaster")
+}
