@@ -46,7 +46,9 @@ impl Intake {
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         let (stop_drain, stop) = watch::channel(false);
         let mut tasks = vec![tokio::spawn(drain::run(writer.clone(), stop))];
-        tasks.extend((0..WRITERS).map(|_| tokio::spawn(writer.clone().run(Arc::clone(&waiting)))));
+        let under_way = watch::Sender::new(0);
+        let run = |_| tokio::spawn(writer.clone().run(Arc::clone(&waiting), under_way.clone()));
+        tasks.extend((0..WRITERS).map(run));
         Self {
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 
 use super::circuit::Circuit;
 use super::job::{Job, Refusal, Submission};
@@ -25,14 +25,19 @@ pub struct Writer {
 
 impl Writer {
     /// Writes until the queue is closed and empty.
-    pub async fn run(self, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
+    pub async fn run(self, queue: Arc<Mutex<mpsc::Receiver<Job>>>, under_way: watch::Sender<usize>) {
         loop {
-            // Only one writer waits; the others are writing, or wait for their turn here.
-            let jobs = gather(&mut *queue.lock().await).await;
+            // Only one writer gathers; the others are writing, or wait for their turn here.
+            let mut queue = queue.lock().await;
+            let jobs = gather(&mut queue, &mut under_way.subscribe()).await;
             if jobs.is_empty() {
                 return;
             }
+            let requests = jobs.len();
+            under_way.send_modify(|under_way| *under_way += requests);
+            drop(queue);
             self.write(jobs).await;
+            under_way.send_modify(|under_way| *under_way -= requests);
         }
     }
 
@@ -80,12 +85,17 @@ impl Writer {
     }
 }
 
-/// Waits for a request and takes what arrives besides; nothing once the queue is closed and empty.
+/// Waits for a request and takes what arrives besides, until it is as much as is under way; nothing once the queue is
+/// closed and empty.
+///
+/// A transaction has a price beside that of its events. Two that are equally large are the cheapest way to keep
+/// two busy; without this rule the second writer would run after each single request that arrives during a large
+/// transaction of the first. Whoever is alone waits for nobody: then nothing is under way.
 ///
 /// No timer: when nothing waits any more, it lets the scheduler take one turn, which brings the requests that
 /// are being read at this moment. Callers that have just been answered post again at about the same time; without
 /// this, the first of them would get a transaction of its own, and all others wait for it.
-async fn gather(queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+async fn gather(queue: &mut mpsc::Receiver<Job>, under_way: &mut watch::Receiver<usize>) -> Vec<Job> {
     let mut jobs: Vec<Job> = Vec::new();
     let (mut events, mut bytes) = (0, 0);
     let mut next = queue.recv().await;
@@ -96,11 +106,20 @@ async fn gather(queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
         if events >= BATCH_EVENTS || bytes >= BATCH_BYTES {
             break;
         }
-        next = queue.try_recv().ok();
+        next = tokio::select! {
+            biased;
+            job = queue.recv() => job,
+            () = are_at_most(under_way, jobs.len()) => None,
+        };
         if next.is_none() {
             tokio::task::yield_now().await;
             next = queue.try_recv().ok();
         }
     }
     jobs
+}
+
+async fn are_at_most(under_way: &mut watch::Receiver<usize>, requests: usize) {
+    // The sender outlives every writer.
+    let _ = under_way.wait_for(|under_way| *under_way <= requests).await;
 }

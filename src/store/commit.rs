@@ -38,14 +38,16 @@ impl Store {
     /// # Errors
     /// Then nothing is stored; the kind of error tells what to do.
     pub async fn commit(&self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.borrow().await?;
         let Ok(committed) = timeout(COMMIT_BUDGET, self.write(&mut connection, batch)).await else {
             // Closed, not returned: nobody can tell what this connection still waits for.
             drop(connection.detach());
             return Err(StoreError::Slow);
         };
-        if let Err(StoreError::NoMonth) = committed {
-            self.months.forget();
+        match committed {
+            Ok(_) => self.give_back(connection),
+            Err(StoreError::NoMonth) => self.months.forget(),
+            Err(_) => {}
         }
         committed
     }

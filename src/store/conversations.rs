@@ -27,10 +27,9 @@ pub async fn upsert(connection: &mut PgConnection, rows: &Rows<'_>) -> Result<()
         insert into conversations as conversation (
             user_id, page_id, first_seen_at, last_seen_at, last_inbound_at, delivered_watermark, read_watermark
         )
-        select * from unnest(
-            $1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
-            $7::timestamptz[]
-        )
+        select
+            unnest($1::text[]), unnest($2::text[]), unnest($3::timestamptz[]), unnest($4::timestamptz[]),
+            unnest($5::timestamptz[]), unnest($6::timestamptz[]), unnest($7::timestamptz[])
         on conflict (user_id, page_id) do update
         set first_seen_at = least(conversation.first_seen_at, excluded.first_seen_at),
             last_seen_at = greatest(conversation.last_seen_at, excluded.last_seen_at),

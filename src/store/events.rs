@@ -53,16 +53,9 @@ async fn insert_distinct(
             event_type, received_at, note, body, raw, envelope, entry_time
         )
         select
-            occurred_at, event_key, user_id, page_id, object, container, kind,
-            event_type, received_at, note, body::jsonb, raw, envelope, entry_time
-        from unnest(
-            $1::timestamptz[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::text[], $9::timestamptz[], $10::text[], $11::text[], $12::bytea[], $13::text[],
-            $14::timestamptz[]
-        ) as event (
-            occurred_at, event_key, user_id, page_id, object, container, kind,
-            event_type, received_at, note, body, raw, envelope, entry_time
-        )
+            unnest($1::timestamptz[]), unnest($2::bytea[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]),
+            unnest($6::text[]), unnest($7::text[]), unnest($8::text[]), unnest($9::timestamptz[]), unnest($10::text[]),
+            unnest($11::text[])::jsonb, unnest($12::bytea[]), unnest($13::text[]), unnest($14::timestamptz[])
         on conflict do nothing
         returning occurred_at, event_key, user_id
         "#,

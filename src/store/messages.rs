@@ -29,10 +29,11 @@ pub async fn upsert<'e>(connection: &mut PgConnection, rows: &Rows<'e>) -> Resul
             user_id, page_id, mid, direction, sent_at, text, attachment_types, source, content_key,
             num_edit, edited_at, edited_text, deleted_at, delivered_at, read_at, sent_no_later_than
         )
-        select * from unnest(
-            $1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::smallint[], $9::bytea[],
-            $10::bigint[], $11::timestamptz[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[]
-        )
+        select
+            unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::timestamptz[]),
+            unnest($6::text[]), unnest($7::text[]), unnest($8::smallint[]), unnest($9::bytea[]), unnest($10::bigint[]),
+            unnest($11::timestamptz[]), unnest($12::text[]), unnest($13::timestamptz[]), unnest($14::timestamptz[]),
+            unnest($15::timestamptz[]), unnest($16::timestamptz[])
         on conflict (user_id, page_id, mid) do update
         set (direction, sent_at, text, attachment_types, source, content_key) = (
                 select (best.row).direction, (best.row).sent_at, (best.row).text, (best.row).attachment_types, (best.row).source, (best.row).content_key

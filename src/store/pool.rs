@@ -1,9 +1,11 @@
 //! The connections.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor, PgPool};
+use sqlx::{ConnectOptions, Executor, PgPool, Postgres};
 use tokio::time::timeout;
 
 use super::months::Months;
@@ -19,6 +21,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: PgPool,
+    /// Of the writers, between two transactions. The pool asks a connection that comes back whether it still lives: a
+    /// round trip more for each transaction.
+    idle: Arc<Mutex<Vec<PoolConnection<Postgres>>>>,
     pub(super) months: Months,
 }
 
@@ -43,11 +48,26 @@ impl Store {
                 })
             })
             .connect_lazy_with(options.application_name("sobot-hook").disable_statement_logging());
-        Ok(Self { pool, months: Months::default() })
+        Ok(Self { pool, idle: Arc::default(), months: Months::default() })
+    }
+
+    /// A connection for one transaction of a writer.
+    pub(super) async fn borrow(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => self.pool.acquire().await,
+        }
+    }
+
+    /// Takes a connection back whose transaction has been committed.
+    pub(super) fn give_back(&self, connection: PoolConnection<Postgres>) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 
     /// Closes every connection, after the statements under way, but waits no longer than is decent.
     pub async fn close(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
             tracing::warn!("PostgreSQL did not end its connections in time");
         }

@@ -34,10 +34,11 @@ pub async fn upsert(connection: &mut PgConnection, rows: &Rows<'_>) -> Result<()
             user_id, page_id, topic, sub_status, token, token_expires_at, user_token_status, payload, frequency,
             changed_at, event_key, timezone, timezone_at, first_subscribed_at
         )
-        select * from unnest(
-            $1::text[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[], $7::text[], $8::text[],
-            $9::text[], $10::timestamptz[], $11::bytea[], $12::text[], $13::timestamptz[], $14::timestamptz[]
-        )
+        select
+            unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::smallint[]), unnest($5::text[]),
+            unnest($6::timestamptz[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]),
+            unnest($10::timestamptz[]), unnest($11::bytea[]), unnest($12::text[]), unnest($13::timestamptz[]),
+            unnest($14::timestamptz[])
         on conflict (user_id, page_id, topic) do update
         set (
                 sub_status, token, token_expires_at, user_token_status, payload, frequency, changed_at, event_key
