@@ -1,14 +1,17 @@
 //! A batch, and the one transaction that takes all of it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use super::error::StoreError;
+use super::events::{self, EventRow};
+use super::first_receipts;
+use super::fold::StateRows;
 use super::pool::Store;
-use super::quarantine::{self, Quarantined};
-use super::{conversations, events, first_receipts, messages, subscriptions, uploads};
+use super::quarantine::Quarantined;
 use crate::messenger::Event;
 use crate::state::State;
 
@@ -54,17 +57,28 @@ impl Store {
 
     async fn write(&self, connection: &mut PgConnection, batch: &Batch<'_>) -> Result<Committed, StoreError> {
         self.months.prepare(connection, &batch.events).await?;
-        let mut transaction = connection.begin().await?;
-        let timed = first_receipts::settle(&mut transaction, &batch.events).await?;
-        let is_new = events::insert(&mut transaction, &timed).await?;
-        let new = timed.iter().zip(&is_new).filter(|(_, is_new)| **is_new).map(|(event, _)| event.as_ref());
-        let state: State<'_> = new.collect();
-        messages::upsert(&mut transaction, &state.messages).await?;
-        conversations::upsert(&mut transaction, &state.conversations).await?;
-        subscriptions::upsert(&mut transaction, &state.subscriptions).await?;
-        uploads::upsert(&mut transaction, &state.uploads).await?;
-        quarantine::insert(&mut transaction, &batch.quarantined).await?;
-        transaction.commit().await?;
+        let timed = first_receipts::settle(connection, &batch.events).await?;
+        let distinct = events::distinct(&timed);
+        let events = || distinct.iter().map(|index| timed[*index].as_ref());
+        let rows: Vec<EventRow<'_>> = events().map(EventRow::from).collect();
+        let state: State<'_> = events().collect();
+        let state = StateRows::of(&state);
+        let known = sqlx::query_scalar!(
+            r#"select store($1, $2, $3, $4, $5, $6) as "known!""#,
+            &rows as _,
+            &state.messages as _,
+            &state.conversations as _,
+            &state.subscriptions as _,
+            &state.uploads as _,
+            &batch.quarantined as _,
+        )
+        .fetch_one(connection)
+        .await?;
+        let known: HashSet<i64> = known.into_iter().collect();
+        let mut is_new = vec![false; batch.events.len()];
+        for (index, position) in distinct.into_iter().zip(1..) {
+            is_new[index] = !known.contains(&position);
+        }
         Ok(Committed { is_new })
     }
 }

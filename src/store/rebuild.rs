@@ -11,8 +11,8 @@ use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Executor, Postgres, Row, Transaction};
 
 use super::error::StoreError;
+use super::fold::fold;
 use super::pool::Store;
-use super::{conversations, messages, subscriptions, uploads};
 use crate::ids::EventKey;
 use crate::messenger::{Container, Event, Journaled};
 use crate::state::State;
@@ -140,10 +140,7 @@ impl Rebuild {
             }
         }
         let state: State<'_> = events.iter().collect();
-        messages::upsert(&mut self.transaction, &state.messages).await?;
-        conversations::upsert(&mut self.transaction, &state.conversations).await?;
-        subscriptions::upsert(&mut self.transaction, &state.subscriptions).await?;
-        uploads::upsert(&mut self.transaction, &state.uploads).await?;
+        fold(&mut self.transaction, &state).await?;
         Ok(rows.len())
     }
 
