@@ -15,6 +15,8 @@ use crate::support::service::Service;
 /// A server that takes posts.
 pub struct Contender {
     pub webhook: String,
+    /// Of its database.
+    pub url: String,
     pub database: PgPool,
     process: Process,
 }
@@ -30,14 +32,14 @@ impl Contender {
         let url = database::create(server).await;
         let service = Service::start(&url);
         let webhook = service.webhook.clone();
-        Self { webhook, database: database::connect(&url), process: Process::Hook(service) }
+        Self { webhook, database: database::connect(&url), url, process: Process::Hook(service) }
     }
 
     /// The service while its PostgreSQL is away.
     pub fn spooling(beside: &PgPool) -> Self {
         let service = Service::start("postgres://nobody@localhost/nothing?host=/nonexistent");
         let webhook = service.webhook.clone();
-        Self { webhook, database: beside.clone(), process: Process::Hook(service) }
+        Self { webhook, url: String::new(), database: beside.clone(), process: Process::Hook(service) }
     }
 
     pub async fn naive(server: &Server) -> Result<Self> {
@@ -60,7 +62,7 @@ impl Contender {
         let mut address = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut address)?;
         let webhook = format!("http://{}/webhook", address.trim());
-        Ok(Self { webhook, database, process: Process::Own(child) })
+        Ok(Self { webhook, url: String::new(), database, process: Process::Own(child) })
     }
 
     pub fn pid(&self) -> u32 {

@@ -7,7 +7,8 @@ local kind, run, start_ms, users, pause_ms
 local posts, events = 0, 0
 
 local TEXT = "你好, 请问这款连衣裙还有 M 码吗? 我想要蓝色的, 谢谢! Do you ship to Singapore?"
-local PAGE = "110661988000000"
+-- As many pages as growth.rs has.
+local PAGES, FIRST_PAGE = 20, 110661988000000
 -- As many messages are posted before they repeat.
 local DUPLICATED = 2000
 
@@ -23,9 +24,10 @@ local make = {}
 
 local function event(n, what)
     -- A multiple of the golden ratio's numerator visits the users evenly and in no order.
-    local user = 24000000000000000 + (n * 2654435761) % users
+    local user = (n * 2654435761) % users
     return string.format(
-        '{"sender":{"id":"%.0f"},"recipient":{"id":"%s"},"timestamp":%.0f,%s}', user, PAGE, start_ms + n / 10, what)
+        '{"sender":{"id":"24%015d"},"recipient":{"id":"%d"},"timestamp":%.0f,%s}',
+        user, FIRST_PAGE + user % PAGES, start_ms + n / 10, what)
 end
 
 function make.message(n)
@@ -70,7 +72,7 @@ function request()
         messaging = messaging .. "," .. next_event()
     end
     local body = string.format(
-        '{"object":"page","entry":[{"id":"%s","time":%.0f,"messaging":[%s]}]}', PAGE, start_ms, messaging)
+        '{"object":"page","entry":[{"time":%.0f,"messaging":[%s]}]}', start_ms, messaging)
     return string.format(
         "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
         wrk.path, #body, body)

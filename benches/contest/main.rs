@@ -20,9 +20,9 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "./dev bench")]
 struct Arguments {
-    /// Fill the journal to twenty million events instead, and show what becomes of intake and of the questions
-    #[arg(long)]
-    growth: bool,
+    /// Instead fill the journal to so many events, and show what becomes of intake and of the README's questions
+    #[arg(long, value_name = "EVENTS", num_args = 0..=1, default_missing_value = "20000000")]
+    growth: Option<u64>,
     /// How often each contender takes its turn; medians are shown
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -53,7 +53,9 @@ async fn main() -> Result<()> {
     match server {
         Some(OwnServer::ServeNaive { url }) => contender::serve(naive::router(&url)?).await,
         Some(OwnServer::ServeParseOnly) => contender::serve(parse_only::router()).await,
-        None if growth => growth::run(rounds, seconds).await,
-        None => plan::run(rounds, seconds, &only).await,
+        None => match growth {
+            Some(most) => growth::run(most, rounds, seconds).await,
+            None => plan::run(rounds, seconds, &only).await,
+        },
     }
 }

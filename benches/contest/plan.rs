@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use sqlx::{Executor, PgPool};
 
 use crate::contender::Contender;
 use crate::in_server;
@@ -120,6 +121,7 @@ impl Stage {
     async fn prepare() -> Result<Self> {
         let server = Server::start();
         let hook = Contender::hook(&server).await;
+        season(&hook.database).await?;
         Ok(Self {
             spooling: Contender::spooling(&hook.database),
             naive: Contender::naive(&server).await?,
@@ -162,6 +164,17 @@ impl Stage {
         let used = Usage::read(None, self.postmaster, database, "copy").await?.since(before);
         Ok(Figures { events_per_second: events / seconds, ..Figures::of(used, events) })
     }
+}
+
+/// A server that has run for a while has made the files of its log and uses them again; a fresh one makes a new one
+/// every few thousand events, and everyone waits for it.
+pub async fn season(database: &PgPool) -> Result<()> {
+    eprintln!("making the log's files");
+    let fill =
+        "select count(pg_logical_emit_message(false, 'contest', repeat('x', 1000000))) from generate_series(1, 2200)";
+    database.execute(fill).await?;
+    database.execute("checkpoint").await?;
+    Ok(())
 }
 
 /// One load on one contender.

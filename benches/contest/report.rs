@@ -36,7 +36,8 @@ impl Figures {
         }
     }
 
-    fn cpu_micros(&self) -> f64 {
+    /// Of the server and of PostgreSQL together.
+    pub fn cpu_micros(&self) -> f64 {
         self.server_micros + self.postgres_micros
     }
 }

@@ -24,12 +24,16 @@ use super::server::Server;
 ///
 /// The log can hold no message text: errors of statements, which may quote a value, are left out of it (`log` ranks
 /// above `error` here), as are statements, their parameters and the details of whatever is logged.
-const SETTINGS: [&str; 20] = [
+///
+/// `min_wal_size`: files of the log are used again instead of removed, up to a gigabyte. A commit that has to make a new
+/// one waits some 50 ms for it, and so does everyone behind it.
+const SETTINGS: [&str; 21] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "max_connections=50",
     "shared_buffers=128MB",
     "max_wal_size=2GB",
+    "min_wal_size=1GB",
     "fsync=on",
     "full_page_writes=on",
     "synchronous_commit=on",
