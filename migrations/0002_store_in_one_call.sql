@@ -1,8 +1,10 @@
 -- A batch is stored by one call: each statement that a client sends costs both sides a round trip, which for a
 -- small batch is more than the work itself. The merges stand in `fold`, which a rebuild calls too; `store` journals,
--- folds and quarantines. Each statement writes one table, as Citus wants it.
+-- folds and quarantines. Each statement writes one table.
 --
 -- A running service of an older version goes on calling what it knows: a changed row or function gets a new name.
+
+create index on quarantine (received_at);
 
 create type event_row as (
     occurred_at timestamptz,
@@ -202,40 +204,43 @@ create function store(
     new_quarantine    quarantine_row[]
 ) returns bigint[] language plpgsql as $$
 declare
-    inserted bigint;
+    inserted bytea[];
 begin
-    insert into events (
-        occurred_at, event_key, user_id, page_id, object, container, kind,
-        event_type, received_at, note, body, raw, envelope, entry_time
+    with inserted_event as (
+        insert into events (
+            occurred_at, event_key, user_id, page_id, object, container, kind,
+            event_type, received_at, note, body, raw, envelope, entry_time
+        )
+        select
+            occurred_at, event_key, user_id, page_id, object, container, kind,
+            event_type, received_at, note, body::jsonb, raw, envelope, entry_time
+        from unnest(new_events)
+        on conflict do nothing
+        returning event_key
     )
-    select
-        occurred_at, event_key, user_id, page_id, object, container, kind,
-        event_type, received_at, note, body::jsonb, raw, envelope, entry_time
-    from unnest(new_events)
-    on conflict do nothing;
-    get diagnostics inserted = row_count;
+    select coalesce(array_agg(event_key), '{}') from inserted_event into inserted;
 
-    if inserted > 0 then
+    if cardinality(inserted) > 0 then
         perform fold(new_messages, new_conversations, new_subscriptions, new_uploads);
     end if;
 
     if cardinality(new_quarantine) > 0 then
+        -- A body whose commit was not heard of comes again.
         insert into quarantine (received_at, reason, raw)
-        select * from unnest(new_quarantine);
+        select row.received_at, row.reason, row.raw
+        from unnest(new_quarantine) as row
+        where not exists (
+            select from quarantine as kept where kept.received_at = row.received_at and kept.raw = row.raw
+        );
     end if;
 
-    if inserted = cardinality(new_events) then
+    if cardinality(inserted) = cardinality(new_events) then
         return '{}';
     end if;
-    -- What this transaction has inserted is new.
     return (
-        select array_agg(row.position)
-        from unnest(new_events) with ordinality as row (
-            occurred_at, event_key, user_id, page_id, object, container, kind,
-            event_type, received_at, note, body, raw, envelope, entry_time, position
-        )
-        join events as event using (occurred_at, event_key, user_id)
-        where event.xmin <> pg_current_xact_id()::xid
+        select coalesce(array_agg(event.position), '{}')
+        from (select event_key, ordinality as position from unnest(new_events) with ordinality) as event
+        where event_key not in (select unnest(inserted))
     );
 end
 $$;

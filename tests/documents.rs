@@ -214,7 +214,7 @@ async fn every_statement_runs_and_every_question_has_an_answer() {
 
 #[test]
 fn every_link_leads_somewhere() {
-    for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {
+    for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "PERFORMANCE.md"] {
         let text = std::fs::read_to_string(format!("{ROOT}/{name}")).unwrap();
         let headings = text.lines().filter(|line| line.starts_with("##"));
         let is_kept = |character: &char| character.is_alphanumeric() || " -_".contains(*character);

@@ -37,7 +37,9 @@ impl Contender {
 
     /// The service while its PostgreSQL is away.
     pub fn spooling(beside: &PgPool) -> Self {
-        let service = Service::start("postgres://nobody@localhost/nothing?host=/nonexistent");
+        // Nothing is ever drained.
+        let room = [("SOBOT_HOOK__SPOOL__MAX_BYTES", "1099511627776")];
+        let service = Service::start_with("postgres://nobody@localhost/nothing?host=/nonexistent", &room);
         let webhook = service.webhook.clone();
         Self { webhook, url: String::new(), database: beside.clone(), process: Process::Hook(service) }
     }

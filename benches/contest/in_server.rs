@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use sobot_hook::intake::BATCH_EVENTS;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 
@@ -42,7 +42,8 @@ pub async fn prepare(database: &PgPool, rows: usize) -> Result<()> {
 /// Copies all rows and tells how many, and how many seconds it took.
 pub async fn copy(database: &PgPool) -> Result<(f64, f64)> {
     let (rows, batches): (i64, i64) =
-        sqlx::query_as("select count(*), max(batch) + 1 from copy.source").fetch_one(database).await?;
+        sqlx::query_as("select count(*), coalesce(max(batch) + 1, 0) from copy.source").fetch_one(database).await?;
+    ensure!(rows > 0, "nothing has been stored that could be copied");
     let mut connection = database.acquire().await?;
     let started = Instant::now();
     for batch in 0..batches {

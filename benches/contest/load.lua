@@ -1,9 +1,10 @@
--- What Sobot posts, for wrk: `wrk -s load.lua URL -- KIND RUN START_MS USERS PAUSE_MS`.
+-- What Sobot posts, for wrk: `wrk -s load.lua URL -- KIND RUN START_MS USERS APART PAUSE_MS`.
 --
--- RUN stands in every id, so that no two runs post the same event. START_MS is the time of the first event.
+-- RUN stands in every id, so that no two runs post the same event. START_MS is the time of the first event. The
+-- ids of the USERS are APART from each other.
 -- PAUSE_MS: each connection rests so long on average before it posts again (0: not at all).
 
-local kind, run, start_ms, users, pause_ms
+local kind, run, start_ms, users, apart, pause_ms
 local posts, events = 0, 0
 
 local TEXT = "你好, 请问这款连衣裙还有 M 码吗? 我想要蓝色的, 谢谢! Do you ship to Singapore?"
@@ -14,7 +15,8 @@ local DUPLICATED = 2000
 
 function init(arguments)
     kind, run = arguments[1], arguments[2]
-    start_ms, users, pause_ms = tonumber(arguments[3]), tonumber(arguments[4]), tonumber(arguments[5])
+    start_ms, users = tonumber(arguments[3]), tonumber(arguments[4])
+    apart, pause_ms = tonumber(arguments[5]), tonumber(arguments[6])
     if pause_ms > 0 then
         delay = function() return math.floor(-math.log(1 - math.random()) * pause_ms + 0.5) end
     end
@@ -24,7 +26,7 @@ local make = {}
 
 local function event(n, what)
     -- A multiple of the golden ratio's numerator visits the users evenly and in no order.
-    local user = (n * 2654435761) % users
+    local user = (n * 2654435761) % users * apart
     return string.format(
         '{"sender":{"id":"24%015d"},"recipient":{"id":"%d"},"timestamp":%.0f,%s}',
         user, FIRST_PAGE + user % PAGES, start_ms + n / 10, what)

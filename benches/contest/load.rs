@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ pub struct Load {
     /// As `load.lua` calls it.
     pub kind: &'static str,
     /// In one body.
-    pub events_per_post: u64,
+    pub events_per_post: u32,
     /// How many users the events are about.
     pub users: u32,
+    /// How far apart their ids are.
+    pub apart: u32,
     /// Each posts again when it is answered.
     pub connections: u32,
     /// How long each connection rests on average before it posts again.
@@ -32,8 +35,9 @@ pub struct Answered {
     pub p99_ms: f64,
 }
 
-/// No two runs post the same event, also on the same database.
+/// No two runs post the same event, but for duplicates, which are the same in all runs.
 static RUNS: AtomicUsize = AtomicUsize::new(0);
+static FIRST_RUN_MS: LazyLock<i64> = LazyLock::new(|| clock::now().timestamp_millis());
 
 impl Load {
     /// Posts for some seconds.
@@ -41,8 +45,10 @@ impl Load {
     /// # Errors
     /// wrk cannot be run, or any answer was not 200.
     pub fn post(&self, webhook: &str, seconds: u32) -> Result<Answered> {
-        let start_ms = clock::now().timestamp_millis();
-        let run = format!("{start_ms}{}", RUNS.fetch_add(1, Ordering::Relaxed));
+        let (run, start_ms) = match self.kind {
+            "duplicate" => ("same".to_owned(), *FIRST_RUN_MS),
+            _ => (RUNS.fetch_add(1, Ordering::Relaxed).to_string(), clock::now().timestamp_millis()),
+        };
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/contest/load.lua");
         let output = Command::new("wrk")
             .args(["--threads", "1", "--timeout", "30s"])
@@ -50,7 +56,7 @@ impl Load {
             .arg("--script")
             .arg(script)
             .args([webhook, "--", self.kind, &run, &start_ms.to_string(), &self.users.to_string()])
-            .arg(self.pause.as_millis().to_string())
+            .args([self.apart.to_string(), self.pause.as_millis().to_string()])
             .output()
             .context("wrk cannot be run; ./dev bench installs it")?;
         let said = String::from_utf8_lossy(&output.stdout);
@@ -60,7 +66,7 @@ impl Load {
         let &[posts, micros, p50, p99, failed] = numbers.as_slice() else { anyhow::bail!("wrk says: {said}") };
         ensure!(failed == 0.0 && posts > 0.0, "{failed} of {posts} posts were not answered with 200");
         Ok(Answered {
-            events: posts * self.events_per_post as f64,
+            events: posts * f64::from(self.events_per_post),
             seconds: micros / 1e6,
             p50_ms: p50 / 1e3,
             p99_ms: p99 / 1e3,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use sqlx::{Executor, PgPool};
 
 use crate::contender::Contender;
@@ -10,7 +10,7 @@ use crate::in_server;
 use crate::load::Load;
 use crate::report::{Figures, Report};
 use crate::support::database::Server;
-use crate::usage::{Usage, peak_mebibytes};
+use crate::usage::{Usage, forget_peak, peak_mebibytes};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
@@ -42,7 +42,8 @@ pub struct Turn {
 }
 
 /// Customers write. Each of them some five times a turn, so that most conversations are known.
-const ONE: Load = Load { kind: "message", events_per_post: 1, users: 10_000, connections: 64, pause: Duration::ZERO };
+const ONE: Load =
+    Load { kind: "message", events_per_post: 1, users: 10_000, apart: 1, connections: 64, pause: Duration::ZERO };
 const TWENTY: Load = Load { kind: "message_twenty", events_per_post: 20, ..ONE };
 const RECEIPTS: Load = Load { kind: "receipt", ..ONE };
 
@@ -94,11 +95,12 @@ pub async fn run(rounds: usize, seconds: u32, only: &str) -> Result<()> {
     for round in 0..=rounds {
         for turn in &turns {
             eprint!("\r\x1b[Kround {round} of {rounds}: {}, {}", turn.who.name(), turn.workload);
-            let turn = Turn { load: stage.paced(turn, &report), ..*turn };
-            let figures = stage.take(&turn, if round == 0 { 1 } else { seconds }).await?;
-            if round > 0 {
-                report.add(&turn, figures);
+            if round == 0 {
+                stage.take(turn, 1).await?;
+                continue;
             }
+            let turn = Turn { load: Stage::paced(turn, &report)?, ..*turn };
+            report.add(&turn, stage.take(&turn, seconds).await?);
         }
     }
     eprint!("\r\x1b[K");
@@ -133,16 +135,17 @@ impl Stage {
     }
 
     /// Half of the load that saturated in this round, as pauses.
-    fn paced(&self, turn: &Turn, report: &Report) -> Load {
-        let latest = |workload| report.latest(workload, Who::Hook);
-        match (latest(ONE_BY_256), latest(ONE_BY_1)) {
-            (Some(full), Some(alone)) if turn.workload == HALF => {
-                let between = 2.0 * f64::from(turn.load.connections) / full.events_per_second;
-                let pause = Duration::try_from_secs_f64(between - alone.p50_ms / 1e3).unwrap_or_default();
-                Load { pause, ..turn.load }
-            }
-            _ => turn.load,
+    fn paced(turn: &Turn, report: &Report) -> Result<Load> {
+        if turn.workload != HALF {
+            return Ok(turn.load);
         }
+        let latest = |workload| report.latest(workload, Who::Hook);
+        let (Some(full), Some(alone)) = (latest(ONE_BY_256), latest(ONE_BY_1)) else {
+            bail!("{HALF} needs the turns that tell what saturates");
+        };
+        let between = 2.0 * f64::from(turn.load.connections) / full.events_per_second;
+        let pause = Duration::try_from_secs_f64(between - alone.p50_ms / 1e3).unwrap_or_default();
+        Ok(Load { pause, ..turn.load })
     }
 
     async fn take(&self, turn: &Turn, seconds: u32) -> Result<Figures> {
@@ -180,6 +183,7 @@ pub async fn season(database: &PgPool) -> Result<()> {
 /// One load on one contender.
 pub async fn measure(contender: &Contender, load: &Load, postmaster: u32, seconds: u32) -> Result<Figures> {
     let usage = || Usage::read(Some(contender.pid()), postmaster, &contender.database, "public");
+    forget_peak(contender.pid())?;
     let before = usage().await?;
     let answered = load.post(&contender.webhook, seconds)?;
     let used = usage().await?.since(before);

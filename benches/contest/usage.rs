@@ -53,6 +53,11 @@ impl Usage {
     }
 }
 
+/// From now on the peak is counted anew.
+pub fn forget_peak(pid: u32) -> Result<()> {
+    Ok(fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
+}
+
 /// The most memory that a process has had resident.
 pub fn peak_mebibytes(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -75,7 +80,8 @@ impl Process {
         // The name in parentheses may hold anything.
         let (_, fields) = stat.rsplit_once(") ").context("no process name")?;
         let fields: Vec<&str> = fields.split(' ').collect();
-        let ticks_per_second = sysconf(SysconfVar::CLK_TCK)?.context("no clock ticks")? as f64;
+        let ticks_per_second = sysconf(SysconfVar::CLK_TCK)?.context("no clock ticks")?;
+        let ticks_per_second = f64::from(i32::try_from(ticks_per_second)?);
         let seconds = |index: usize| -> Result<f64> { Ok(fields[index].parse::<f64>()? / ticks_per_second) };
         Ok(Self {
             parent: fields[1].parse()?,

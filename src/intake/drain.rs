@@ -12,7 +12,7 @@ use super::job::{Content, Submission};
 use super::storing::{BATCH_EVENTS, Haste, store_all};
 use super::writer::{BATCH_BYTES, Writer};
 use crate::spool::Entry;
-use crate::store::StoreError;
+use crate::store::{MigrationError, StoreError};
 use crate::telemetry::metrics::{self, Source};
 
 /// Bodies a transaction.
@@ -71,7 +71,11 @@ fn complain(reason: &str, absence: &mut String) {
 /// PostgreSQL may have come up empty, or only now for the first time.
 async fn greet(writer: &Writer) -> Result<(), String> {
     writer.store.ping().await.map_err(|error| error.to_string())?;
-    writer.store.migrate().await.map_err(|error| error.to_string())
+    match writer.store.migrate().await {
+        // A newer version has been here meanwhile. What this one calls is still there.
+        Ok(()) | Err(MigrationError::Newer) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// How many bodies were put into PostgreSQL.

@@ -1,8 +1,10 @@
 //! A writer: gathers what waits, puts it into PostgreSQL or else into the spool, tells everyone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::timeout;
 
 use super::circuit::Circuit;
 use super::job::{Job, Refusal, Submission};
@@ -14,6 +16,9 @@ use crate::telemetry::metrics::{self, Outcome};
 /// Bytes of bodies a transaction: 4 MiB, and one body more. A statement of them takes several times as much, in
 /// this process and in PostgreSQL's.
 pub const BATCH_BYTES: usize = 4 << 20;
+
+/// A healthy transaction takes a few milliseconds. For one that takes longer nobody should wait.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// Where a writer puts things.
 #[derive(Debug, Clone)]
@@ -92,7 +97,7 @@ impl Writer {
 /// two busy; without this rule the second writer would run after each single request that arrives during a large
 /// transaction of the first. Whoever is alone waits for nobody: then nothing is under way.
 ///
-/// No timer: when nothing waits any more, it lets the scheduler take one turn, which brings the requests that
+/// When nothing waits any more, it lets the scheduler take one turn, which brings the requests that
 /// are being read at this moment. Callers that have just been answered post again at about the same time; without
 /// this, the first of them would get a transaction of its own, and all others wait for it.
 async fn gather(queue: &mut mpsc::Receiver<Job>, under_way: &mut watch::Receiver<usize>) -> Vec<Job> {
@@ -120,6 +125,6 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, under_way: &mut watch::Receiver
 }
 
 async fn are_at_most(under_way: &mut watch::Receiver<usize>, requests: usize) {
-    // The sender outlives every writer.
-    let _ = under_way.wait_for(|under_way| *under_way <= requests).await;
+    // Either outcome says that there is nothing more to wait for.
+    let _ = timeout(LONGEST_WAIT, under_way.wait_for(|under_way| *under_way <= requests)).await;
 }

@@ -39,7 +39,7 @@ impl Store {
     /// Journals the batch and folds what is new in it into the state, in one transaction.
     ///
     /// # Errors
-    /// Then nothing is stored; the kind of error tells what to do.
+    /// Then nothing counts as stored; the kind of error tells what to do.
     pub async fn commit(&self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
         let mut connection = self.borrow().await?;
         let Ok(committed) = timeout(COMMIT_BUDGET, self.write(&mut connection, batch)).await else {
@@ -50,6 +50,11 @@ impl Store {
         match committed {
             Ok(_) => self.give_back(connection),
             Err(StoreError::NoMonth) => self.months.forget(),
+            // Perhaps it leads to a server that is no longer the right one, or knows types that have been made anew.
+            Err(StoreError::Away(_) | StoreError::Lost(_)) => {
+                drop(connection.detach());
+                self.forget_idle();
+            }
             Err(_) => {}
         }
         committed

@@ -47,8 +47,8 @@ fn from_database(error: &dyn DatabaseError) -> StoreError {
     match code.as_bytes() {
         // Serialization failure, deadlock; a month that another process made at the same moment.
         b"40001" | b"40P01" | b"42P07" => StoreError::Conflict(code.into_owned()),
-        // An administrator stopped the server or the session; the server crashed.
-        b"57P01" | b"57P02" => StoreError::Lost(error.message().to_owned()),
+        // An administrator or an idle time-out ended the session; the server was stopped or crashed.
+        b"57P01" | b"57P02" | b"57P05" => StoreError::Lost(error.message().to_owned()),
         // Another process has dropped it, or is at it. It is made anew.
         b"23514" if error.constraint().is_none() => StoreError::NoMonth,
         // Data exception, integrity constraint, program limit (such as a row too long for an index).

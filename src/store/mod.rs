@@ -1,4 +1,5 @@
-//! All SQL. One file a table; [`Store::commit`] writes a batch to all of them in one transaction.
+//! All SQL but the functions `store` and `fold`, which stand in `migrations`. [`Store::commit`] writes a batch by one call
+//! of `store`, which is a transaction of its own; a file a table has its rows.
 //!
 //! Guarantees: what [`Store::commit`] has answered with `Ok` is committed (and on disk, as PostgreSQL's
 //! `synchronous_commit` is never turned off); on any `Err` nothing of the batch counts as stored. Each

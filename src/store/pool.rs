@@ -1,7 +1,7 @@
 //! The connections.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -17,13 +17,19 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the end of the service waits for PostgreSQL to end a statement.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection that has been idle for longer may have been cut by something between us and PostgreSQL.
+const IDLE_TIME: Duration = Duration::from_mins(1);
+
+/// A connection, and since when nobody has used it.
+type Idle = (Instant, PoolConnection<Postgres>);
+
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: PgPool,
     /// Of the writers, between two transactions. The pool asks a connection that comes back whether it still lives: a
     /// round trip more for each transaction.
-    idle: Arc<Mutex<Vec<PoolConnection<Postgres>>>>,
+    idle: Arc<Mutex<Vec<Idle>>>,
     pub(super) months: Months,
 }
 
@@ -55,19 +61,25 @@ impl Store {
     pub(super) async fn borrow(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
-            Some(connection) => Ok(connection),
-            None => self.pool.acquire().await,
+            Some((since, connection)) if since.elapsed() < IDLE_TIME => Ok(connection),
+            // The pool looks after the old one.
+            _ => self.pool.acquire().await,
         }
     }
 
     /// Takes a connection back whose transaction has been committed.
     pub(super) fn give_back(&self, connection: PoolConnection<Postgres>) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), connection));
+    }
+
+    /// Trusts none of them any more.
+    pub(super) fn forget_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Closes every connection, after the statements under way, but waits no longer than is decent.
     pub async fn close(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.forget_idle();
         if timeout(CLOSE_TIMEOUT, self.pool.close()).await.is_err() {
             tracing::warn!("PostgreSQL did not end its connections in time");
         }

@@ -94,6 +94,8 @@ impl Store {
                 transaction.execute(AssertSqlSafe(copy)).await?;
             }
         }
+        // A plan that this session has made earlier knows the real tables.
+        transaction.execute("discard plans").await?;
         transaction
             .execute("create trigger merge_upload before insert on pg_temp.uploads for each row execute function merge_upload()")
             .await?;

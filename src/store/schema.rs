@@ -19,7 +19,10 @@ pub enum MigrationError {
     /// PostgreSQL cannot be asked now.
     #[error("PostgreSQL is away: {0}")]
     Away(String),
-    /// The database is from a newer version of this program, a migration failed, or its role may not.
+    /// The database is from a newer version of this program.
+    #[error("the database's schema is from a newer version of this program; run that one")]
+    Newer,
+    /// A migration failed, or the role may not.
     #[error("cannot bring the database's schema up to date: {0}")]
     Failed(MigrateError),
 }
@@ -30,6 +33,7 @@ impl From<MigrateError> for MigrationError {
             MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) if is_absence(cause) => {
                 Self::Away(cause.to_string())
             }
+            MigrateError::VersionMissing(_) => Self::Newer,
             _ => Self::Failed(error),
         }
     }
