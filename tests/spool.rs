@@ -298,3 +298,38 @@ async fn a_poisoned_body_leaves_the_spool_for_the_quarantine() {
     assert_eq!(count(&pool, "select count(*) from quarantine").await, 1);
     pool.close().await;
 }
+
+#[tokio::test]
+async fn a_schema_that_is_made_anew_under_a_running_service_is_filled_again() {
+    let server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let service = serve(&url, directory.path(), &[]);
+    assert_eq!(service.post(message("2", "1", "gone", AT, "x")).await.0, 200);
+    let pool = connect(&url);
+    pool.execute("drop schema public cascade; create schema public").await.unwrap();
+    pool.close().await;
+    assert_eq!(service.post(message("2", "1", "kept", AT, "x")).await.0, 200);
+    until_drained(&service).await;
+    assert_eq!(service.post(message("2", "1", "later", AT, "x")).await.0, 200);
+    assert_journaled_once(&url, &["kept".to_owned(), "later".to_owned()]).await;
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_version_does_not_keep_the_spool_from_draining() {
+    let mut server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let service = serve(&url, directory.path(), &[]);
+    let pool = connect(&url);
+    pool.execute(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+         values (9999, 'newer', true, '', 0)",
+    )
+    .await
+    .unwrap();
+    pool.close().await;
+    server.stop();
+    assert_eq!(service.post(message("2", "1", "away", AT, "x")).await.0, 200);
+    server.resume();
+    until_drained(&service).await;
+    assert_journaled_once(&url, &["away".to_owned()]).await;
+}

@@ -1,0 +1,47 @@
+//! What a commit tells of its batch, and what it does when the batch comes again.
+
+mod support;
+
+use bytes::Bytes;
+use chrono::DateTime;
+use sobot_hook::messenger::{Event, parse};
+use sobot_hook::store::{Batch, Quarantined};
+use support::database::Database;
+use support::wire::message;
+
+const AT: i64 = 1_760_000_000_000;
+
+fn event(mid: &str) -> Event {
+    let received_at = DateTime::from_timestamp_millis(AT + 60_000).unwrap();
+    parse(&Bytes::from(message("2", "1", mid, AT, "x")), received_at).unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_batch_tells_which_of_its_events_are_new() {
+    let (database, store) = Database::migrated().await;
+    let (a, b, c) = (event("a"), event("b"), event("c"));
+    let commit = async |events: Vec<&Event>| {
+        let batch = Batch { events, quarantined: Vec::new() };
+        store.commit(&batch).await.unwrap().is_new
+    };
+    assert_eq!(commit(vec![&b, &a]).await, [true, true]);
+    // Known, new, and repeated within the batch.
+    assert_eq!(commit(vec![&a, &c, &c, &b]).await, [false, true, false, false]);
+    assert_eq!(commit(vec![&c, &a]).await, [false, false]);
+    assert_eq!(database.count("select count(*) from events").await, 3);
+    assert_eq!(database.count("select count(*) from messages").await, 3);
+}
+
+#[tokio::test]
+async fn a_batch_whose_commit_was_not_heard_of_changes_nothing_when_it_comes_again() {
+    let (database, store) = Database::migrated().await;
+    let event = event("a");
+    let received_at = event.received_at;
+    let row = |raw| Quarantined { received_at, reason: "no JSON", raw };
+    let batch = Batch { events: vec![&event], quarantined: vec![row(b"one"), row(b"two")] };
+    for _ in 0..2 {
+        store.commit(&batch).await.unwrap();
+    }
+    assert_eq!(database.count("select count(*) from events").await, 1);
+    assert_eq!(database.count("select count(*) from quarantine").await, 2);
+}
