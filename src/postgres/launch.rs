@@ -25,13 +25,17 @@ use super::server::Server;
 /// The log can hold no message text: errors of statements, which may quote a value, are left out of it (`log` ranks
 /// above `error` here), as are statements, their parameters and the details of whatever is logged.
 ///
+/// `shared_buffers` hold the pages that ten thousand active customers touch, `work_mem` the conversations that a question
+/// about a month joins, and both together are little enough for a machine of one gigabyte.
+///
 /// `min_wal_size`: files of the log are used again instead of removed, up to a gigabyte. A commit that has to make a new
 /// one waits some 50 ms for it, and so does everyone behind it.
-const SETTINGS: [&str; 21] = [
+const SETTINGS: [&str; 22] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "max_connections=50",
-    "shared_buffers=128MB",
+    "shared_buffers=256MB",
+    "work_mem=16MB",
     "max_wal_size=2GB",
     "min_wal_size=1GB",
     "fsync=on",
