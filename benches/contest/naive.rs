@@ -13,7 +13,7 @@ use sobot_hook::clock;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
-/// More than PostgreSQL can use on two cores; with 8 or 32 it is not faster.
+/// Enough to keep two cores of PostgreSQL busy.
 const CONNECTIONS: u32 = 16;
 
 pub fn router(url: &str) -> Result<Router> {
