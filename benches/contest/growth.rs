@@ -57,7 +57,10 @@ pub async fn run(most: u64, rounds: usize, seconds: u32) -> Result<()> {
             // Before the load, whose messages are all of today.
             println!("{}\n", questions(&grown.database, rounds).await?);
         }
-        let events: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&grown.database).await?;
+        let (events, bytes): (i64, i64) =
+            sqlx::query_as("select count(*), pg_database_size(current_database()) from events")
+                .fetch_one(&grown.database)
+                .await?;
         eprintln!("{events} events: intake");
         // In turns with an empty one, so that noise hits both alike.
         let empty = Contender::hook(&server).await;
@@ -78,8 +81,6 @@ pub async fn run(most: u64, rounds: usize, seconds: u32) -> Result<()> {
             }
         }
         let of = |figure: fn(&Figures) -> f64| median(figures.iter().map(figure).collect());
-        let bytes: i64 =
-            sqlx::query_scalar("select pg_database_size(current_database())").fetch_one(&grown.database).await?;
         sizes.add_row([
             events.to_string(),
             format!("{:.0}", of(|figures| figures.events_per_second)),

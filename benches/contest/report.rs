@@ -142,7 +142,7 @@ impl Report {
             ratio(hook(RECEIPTS_HOT), hook(RECEIPTS_SPREAD), speed),
         );
         let peak = self.turns.iter().flat_map(|(workload, _)| hook(workload)).map(|figures| figures.peak_mebibytes);
-        add("peak RSS, MiB", "at most 64", peak.reduce(f64::max));
+        add("peak RSS, MiB (highest of all rounds)", "at most 64", peak.reduce(f64::max));
         table
     }
 }
