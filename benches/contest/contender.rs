@@ -15,8 +15,6 @@ use crate::support::service::Service;
 /// A server that takes posts.
 pub struct Contender {
     pub webhook: String,
-    /// Of its database.
-    pub url: String,
     pub database: PgPool,
     process: Process,
 }
@@ -28,11 +26,10 @@ enum Process {
 
 impl Contender {
     /// The service as it is.
-    pub async fn hook(server: &Server) -> Self {
-        let url = database::create(server).await;
-        let service = Service::start(&url);
+    pub fn hook(url: &str) -> Self {
+        let service = Service::start(url);
         let webhook = service.webhook.clone();
-        Self { webhook, database: database::connect(&url), url, process: Process::Hook(service) }
+        Self { webhook, database: database::connect(url), process: Process::Hook(service) }
     }
 
     /// The service while its PostgreSQL is away.
@@ -41,7 +38,7 @@ impl Contender {
         let room = [("SOBOT_HOOK__SPOOL__MAX_BYTES", "1099511627776")];
         let service = Service::start_with("postgres://nobody@localhost/nothing?host=/nonexistent", &room);
         let webhook = service.webhook.clone();
-        Self { webhook, url: String::new(), database: beside.clone(), process: Process::Hook(service) }
+        Self { webhook, database: beside.clone(), process: Process::Hook(service) }
     }
 
     pub async fn naive(server: &Server) -> Result<Self> {
@@ -64,7 +61,7 @@ impl Contender {
         let mut address = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut address)?;
         let webhook = format!("http://{}/webhook", address.trim());
-        Ok(Self { webhook, url: String::new(), database, process: Process::Own(child) })
+        Ok(Self { webhook, database, process: Process::Own(child) })
     }
 
     pub fn pid(&self) -> u32 {

@@ -13,10 +13,10 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
 use crate::contender::Contender;
 use crate::load::Load;
-use crate::plan::{measure, postmaster, season};
+use crate::measure::{measure, postmaster, season};
 use crate::report::{Figures, median, table};
 use crate::support::PATIENCE;
-use crate::support::database::Server;
+use crate::support::database::{self, Server};
 
 const MONTHS: u32 = 24;
 const USERS: u32 = 400_000;
@@ -44,9 +44,10 @@ const LOAD: Load = Load {
 pub async fn run(most: u64, rounds: usize, seconds: u32) -> Result<()> {
     let server = Server::start();
     let postmaster = postmaster(&server)?;
-    let grown = Contender::hook(&server).await;
+    let url = database::create(&server).await;
+    let grown = Contender::hook(&url);
     season(&grown.database).await?;
-    make_months(&grown).await?;
+    make_months(&url).await?;
     let mut sizes =
         table(&["events in the journal", "events/s", "against empty", "p99 ms", "CPU µs", "WAL B", "bytes"]);
     let mut have = 0;
@@ -63,7 +64,7 @@ pub async fn run(most: u64, rounds: usize, seconds: u32) -> Result<()> {
                 .await?;
         eprintln!("{events} events: intake");
         // In turns with an empty one, so that noise hits both alike.
-        let empty = Contender::hook(&server).await;
+        let empty = Contender::hook(&database::create(&server).await);
         let (mut ratios, mut figures) = (Vec::new(), Vec::new());
         for round in 0..=rounds {
             let take = async |contender| measure(contender, &LOAD, postmaster, seconds).await;
@@ -95,8 +96,8 @@ pub async fn run(most: u64, rounds: usize, seconds: u32) -> Result<()> {
     Ok(())
 }
 
-async fn make_months(contender: &Contender) -> Result<()> {
-    let store = Store::connect_lazily(&contender.url, 1, PATIENCE)?;
+async fn make_months(url: &str) -> Result<()> {
+    let store = Store::connect_lazily(url, 1, PATIENCE)?;
     for month in 0..=MONTHS {
         store.make_month(clock::now() - Months::new(month)).await?;
     }

@@ -5,6 +5,7 @@ mod contender;
 mod growth;
 mod in_server;
 mod load;
+mod measure;
 mod naive;
 mod parse_only;
 mod plan;

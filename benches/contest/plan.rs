@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use sqlx::{Executor, PgPool};
+use anyhow::{Result, bail};
 
 use crate::contender::Contender;
 use crate::in_server;
 use crate::load::Load;
+use crate::measure::{measure, postmaster, season};
 use crate::report::{Figures, Report};
-use crate::support::database::Server;
-use crate::usage::{Usage, forget_peak, peak_mebibytes};
+use crate::support::database::{self, Server};
+use crate::usage::Usage;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
@@ -122,7 +122,7 @@ pub struct Stage {
 impl Stage {
     async fn prepare() -> Result<Self> {
         let server = Server::start();
-        let hook = Contender::hook(&server).await;
+        let hook = Contender::hook(&database::create(&server).await);
         season(&hook.database).await?;
         Ok(Self {
             spooling: Contender::spooling(&hook.database),
@@ -167,37 +167,4 @@ impl Stage {
         let used = Usage::read(None, self.postmaster, database, "copy").await?.since(before);
         Ok(Figures { events_per_second: events / seconds, ..Figures::of(used, events) })
     }
-}
-
-/// A server that has run for a while has made the files of its log and uses them again; a fresh one makes a new one
-/// every few thousand events, and everyone waits for it.
-pub async fn season(database: &PgPool) -> Result<()> {
-    eprintln!("making the log's files");
-    let fill =
-        "select count(pg_logical_emit_message(false, 'contest', repeat('x', 1000000))) from generate_series(1, 2200)";
-    database.execute(fill).await?;
-    database.execute("checkpoint").await?;
-    Ok(())
-}
-
-/// One load on one contender.
-pub async fn measure(contender: &Contender, load: &Load, postmaster: u32, seconds: u32) -> Result<Figures> {
-    let usage = || Usage::read(Some(contender.pid()), postmaster, &contender.database, "public");
-    forget_peak(contender.pid())?;
-    let before = usage().await?;
-    let answered = load.post(&contender.webhook, seconds)?;
-    let used = usage().await?.since(before);
-    Ok(Figures {
-        events_per_second: answered.events / answered.seconds,
-        p50_ms: answered.p50_ms,
-        p99_ms: answered.p99_ms,
-        peak_mebibytes: peak_mebibytes(contender.pid())?,
-        ..Figures::of(used, answered.events)
-    })
-}
-
-/// The process of which all of PostgreSQL's are children.
-pub fn postmaster(server: &Server) -> Result<u32> {
-    let file = std::fs::read_to_string(server.data_dir().join("postgres/cluster/postmaster.pid"))?;
-    file.lines().next().and_then(|pid| pid.parse().ok()).context("no postmaster")
 }
