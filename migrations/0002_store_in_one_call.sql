@@ -204,7 +204,9 @@ create function store(
     new_quarantine    quarantine_row[]
 ) returns bigint[] language plpgsql as $$
 declare
-    inserted bytea[];
+    inserted_at   timestamptz[];
+    inserted_key  bytea[];
+    inserted_user text[];
 begin
     with inserted_event as (
         insert into events (
@@ -216,11 +218,14 @@ begin
             event_type, received_at, note, body::jsonb, raw, envelope, entry_time
         from unnest(new_events)
         on conflict do nothing
-        returning event_key
+        returning occurred_at, event_key, user_id
     )
-    select coalesce(array_agg(event_key), '{}') from inserted_event into inserted;
+    select
+        coalesce(array_agg(occurred_at), '{}'), coalesce(array_agg(event_key), '{}'), coalesce(array_agg(user_id), '{}')
+    from inserted_event
+    into inserted_at, inserted_key, inserted_user;
 
-    if cardinality(inserted) > 0 then
+    if cardinality(inserted_key) > 0 then
         perform fold(new_messages, new_conversations, new_subscriptions, new_uploads);
     end if;
 
@@ -234,13 +239,17 @@ begin
         );
     end if;
 
-    if cardinality(inserted) = cardinality(new_events) then
+    if cardinality(inserted_key) = cardinality(new_events) then
         return '{}';
     end if;
     return (
         select coalesce(array_agg(event.position), '{}')
-        from (select event_key, ordinality as position from unnest(new_events) with ordinality) as event
-        where event_key not in (select unnest(inserted))
+        from (
+            select occurred_at, event_key, user_id, ordinality as position from unnest(new_events) with ordinality
+        ) as event
+        where (occurred_at, event_key, user_id) not in (
+            select * from unnest(inserted_at, inserted_key, inserted_user)
+        )
     );
 end
 $$;

@@ -5,7 +5,7 @@
 //! 1. [`http`] takes a POST, checks who sends it, and reads its body;
 //! 2. [`messenger`] takes the body apart into events (pure);
 //! 3. [`intake`] gathers the events of many requests into one batch;
-//! 4. [`store`] writes the batch in one transaction: the journal, then the [`state`] folded from what is new;
+//! 4. [`store`] writes the batch in one transaction: the journal, then the [`state`] that it adds up to;
 //! 5. the callers of the batch are answered, after the commit.
 //!
 //! While PostgreSQL is away, [`spool`] takes the bodies instead, and the drain of [`intake`] brings them in later.

@@ -12,8 +12,12 @@ use support::wire::message;
 const AT: i64 = 1_760_000_000_000;
 
 fn event(mid: &str) -> Event {
+    event_at(mid, AT)
+}
+
+fn event_at(mid: &str, at: i64) -> Event {
     let received_at = DateTime::from_timestamp_millis(AT + 60_000).unwrap();
-    parse(&Bytes::from(message("2", "1", mid, AT, "x")), received_at).unwrap().remove(0)
+    parse(&Bytes::from(message("2", "1", mid, at, "x")), received_at).unwrap().remove(0)
 }
 
 #[tokio::test]
@@ -28,7 +32,11 @@ async fn a_batch_tells_which_of_its_events_are_new() {
     // Known, new, and repeated within the batch.
     assert_eq!(commit(vec![&a, &c, &c, &b]).await, [false, true, false, false]);
     assert_eq!(commit(vec![&c, &a]).await, [false, false]);
-    assert_eq!(database.count("select count(*) from events").await, 3);
+    // The same message told of another moment has the same key and is another event.
+    let again = event_at("a", AT + 1);
+    assert_eq!(again.key, a.key);
+    assert_eq!(commit(vec![&a, &again]).await, [false, true]);
+    assert_eq!(database.count("select count(*) from events").await, 4);
     assert_eq!(database.count("select count(*) from messages").await, 3);
 }
 

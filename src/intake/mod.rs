@@ -8,7 +8,7 @@
 //!
 //! There is no linger timer: a writer takes whatever waits, commits, and takes the next. A lone request
 //! pays one commit; in a flood the requests that arrive during one commit share the next one. While one writer is
-//! under way, the other one gathers as much as that before it starts.
+//! under way, the other one gathers as much as that before it starts, for 50 ms at most.
 //!
 //! When PostgreSQL fails or is slow, the batch goes to the spool, and so does everything after it until the
 //! drain has seen PostgreSQL back: no request waits for a server that is known to be away.

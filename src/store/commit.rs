@@ -36,7 +36,7 @@ pub struct Committed {
 }
 
 impl Store {
-    /// Journals the batch and folds what is new in it into the state, in one transaction.
+    /// Journals the batch and, if anything in it is new, merges what it tells into the state, in one transaction.
     ///
     /// # Errors
     /// Then nothing counts as stored; the kind of error tells what to do.
