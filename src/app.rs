@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use crate::config::{Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{self, Hook, Limits};
-use crate::intake::Intake;
+use crate::intake::{Circuit, Intake};
+use crate::jobs::upkeep;
 use crate::postgres::{self, Embedded};
 use crate::spool::Spool;
 use crate::store::{CONNECT_TIMEOUT, MigrationError, Store, StoreError};
-use crate::upkeep;
 
 /// A command has nobody waiting for its answer.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
@@ -93,7 +93,7 @@ pub struct App {
     /// The database.
     pub database: Database,
     spool: Spool,
-    is_away: Option<StoreError>,
+    circuit: Circuit,
     config: Config,
     _data_dir: Arc<DataDir>,
     public: TcpListener,
@@ -119,15 +119,16 @@ impl App {
             tracing::error!(%error, "while PostgreSQL is away, requests will be refused");
         }
         let database = Database::open(&config, Arc::clone(&data_dir), CONNECT_TIMEOUT).await?;
-        let is_away = match database.store.migrate().await {
-            Ok(()) => None,
-            Err(MigrationError::Away(reason)) => Some(StoreError::Away(reason)),
+        let circuit = Circuit::default();
+        match database.store.migrate().await {
+            Ok(()) => {}
+            Err(MigrationError::Away(reason)) => circuit.open(&StoreError::Away(reason)),
             Err(error) => {
                 database.close().await;
                 return Err(error.into());
             }
-        };
-        Ok(Self { database, spool, is_away, config, _data_dir: data_dir, public, admin, metrics })
+        }
+        Ok(Self { database, spool, circuit, config, _data_dir: data_dir, public, admin, metrics })
     }
 
     /// The public listener's address.
@@ -144,8 +145,8 @@ impl App {
     /// # Errors
     /// None while serving; every failure is answered where it happens.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
-        let Self { database, spool, is_away, config, _data_dir, public, admin, metrics } = self;
-        let intake = Arc::new(Intake::start(&database.store, &spool, is_away.as_ref()));
+        let Self { database, spool, circuit, config, _data_dir, public, admin, metrics } = self;
+        let intake = Arc::new(Intake::start(&database.store, &spool, circuit));
         let limits = http::limits(&config);
         let request_timeout = config.http.request_timeout();
         let hook = Arc::new(Hook {

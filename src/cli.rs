@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 
 use crate::app::{App, Database};
 use crate::config::{self, Config, ConfigError};
+use crate::jobs::rebuild::{Rebuilt, rebuild};
+use crate::jobs::replay::{Choice, replay};
 use crate::postgres::Embedded;
-use crate::rebuild::{Summary, rebuild};
-use crate::replay::{Choice, replay};
 use crate::store::{Difference, Scope};
 use crate::{clock, demo, spool, telemetry};
 
@@ -183,7 +183,7 @@ async fn run_rebuild(config: &Config, check: bool) -> Result<()> {
     let rebuilt = rebuild(&database.store, scope, progress, report).await;
     bar.finish_and_clear();
     database.close().await;
-    let Summary { events, differences } = rebuilt?;
+    let Rebuilt { events, differences } = rebuilt?;
     println!("{events} events, {differences} differences");
     if check && differences > 0 {
         bail!("the state is not what the journal says; sobot-hook rebuild replaces it");

@@ -64,7 +64,7 @@ async fn a_rebuild_finds_what_differs_and_mends_it() {
         "update messages set delivered_at = null, text = 'changed' where mid = 'a'",
         "delete from conversations where user_id = '610000000000022'",
         "update subscriptions set sub_status = 1 - sub_status, token = 'other' where topic like '订阅%'",
-        "insert into messages (user_id, page_id, mid, direction, source) values ('u', 'p', 'invented', 'inbound', 0)",
+        "insert into messages (user_id, message_key, page_id, mid, direction, source) values ('u', '', 'p', 'invented', 'inbound', 0)",
         "update uploads set attachment_id = 'other' where attachment_id is not null",
     ] {
         database.pool.execute(damage).await.unwrap();

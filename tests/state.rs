@@ -8,7 +8,8 @@ use chrono::DateTime;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use sobot_hook::messenger::{Event, parse};
+use sobot_hook::dialect::webhook::parse;
+use sobot_hook::event::Event;
 use sobot_hook::state::State;
 use sobot_hook::store::{Batch, Store};
 use sqlx::Executor;
@@ -66,8 +67,9 @@ async fn state_after(database: &Database, store: &Store, batches: &[Vec<&Event>]
         .execute("truncate events, first_receipts, messages, conversations, subscriptions, uploads")
         .await
         .unwrap();
+    let mut session = store.session();
     for events in batches {
-        store.commit(&Batch { events: events.clone(), quarantined: Vec::new() }).await.unwrap();
+        session.commit(&Batch { events: events.clone(), quarantined: Vec::new() }).await.unwrap();
     }
     text(&database.pool, STATE).await
 }

@@ -4,7 +4,8 @@ mod support;
 
 use bytes::Bytes;
 use chrono::DateTime;
-use sobot_hook::messenger::{Event, parse};
+use sobot_hook::dialect::webhook::parse;
+use sobot_hook::event::Event;
 use sobot_hook::store::{Batch, Quarantined};
 use support::database::Database;
 use support::wire::message;
@@ -24,9 +25,10 @@ fn event_at(mid: &str, at: i64) -> Event {
 async fn a_batch_tells_which_of_its_events_are_new() {
     let (database, store) = Database::migrated().await;
     let (a, b, c) = (event("a"), event("b"), event("c"));
-    let commit = async |events: Vec<&Event>| {
+    let mut session = store.session();
+    let mut commit = async |events: Vec<&Event>| {
         let batch = Batch { events, quarantined: Vec::new() };
-        store.commit(&batch).await.unwrap().is_new
+        session.commit(&batch).await.unwrap().is_new
     };
     assert_eq!(commit(vec![&b, &a]).await, [true, true]);
     // Known, new, and repeated within the batch.
@@ -47,8 +49,9 @@ async fn a_batch_whose_commit_was_not_heard_of_changes_nothing_when_it_comes_aga
     let received_at = event.received_at;
     let row = |raw| Quarantined { received_at, reason: "no JSON", raw };
     let batch = Batch { events: vec![&event], quarantined: vec![row(b"one"), row(b"two")] };
+    let mut session = store.session();
     for _ in 0..2 {
-        store.commit(&batch).await.unwrap();
+        session.commit(&batch).await.unwrap();
     }
     assert_eq!(database.count("select count(*) from events").await, 1);
     assert_eq!(database.count("select count(*) from quarantine").await, 2);

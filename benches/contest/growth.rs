@@ -170,10 +170,12 @@ const EVENTS: &str = "
 
 const MESSAGES: &str = "
     insert into messages (
-        user_id, page_id, mid, direction, sent_at, text, source, content_key, delivered_at, sent_no_later_than
+        user_id, message_key, page_id, mid, direction, sent_at, text, source, content_key, delivered_at,
+        sent_no_later_than
     )
     select
-        message.user_id, message.page_id, message.mid, message.direction, message.at, 'Do you ship to Singapore? 你好, 请问这款连衣裙还有 M 码吗?', 0,
+        message.user_id, substring(sha256(convert_to(message.page_id || message.mid, 'UTF8')) for 16),
+        message.page_id, message.mid, message.direction, message.at, 'Do you ship to Singapore? 你好, 请问这款连衣裙还有 M 码吗?', 0,
         substring(sha256(int8send(message.talk * 100 + message.step)) for 16), delivery.at, delivery.at
     from made as message
     left join made as delivery

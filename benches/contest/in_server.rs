@@ -68,7 +68,7 @@ const EVENTS: &str = "
 const MESSAGES: &str = "
     insert into copy.messages
     select
-        user_id, page_id, mid, direction, sent_at, text, attachment_types, source, content_key, num_edit, edited_at,
+        user_id, message_key, page_id, mid, direction, sent_at, text, attachment_types, source, content_key, num_edit, edited_at,
         edited_text, deleted_at, delivered_at, read_at, sent_no_later_than
     from copy.source_messages where batch = $1
     on conflict do nothing";

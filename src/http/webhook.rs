@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 use super::error::ApiError;
 use super::hook::Hook;
 use super::verified::Verified;
-use crate::intake::{Content, Submission};
+use crate::intake::{Parsed, Submission};
 
 /// Longer bodies are read on a thread that may take its time: two megabytes of the worst take some hundredths
 /// of a second, and everyone else is served meanwhile.
@@ -20,8 +20,8 @@ const LONG_BODY_BYTES: usize = 64 << 10;
 pub async fn receive(State(hook): State<Arc<Hook>>, verified: Verified) -> Result<&'static str, ApiError> {
     let submission = read(verified.body, verified.received_at).await?;
     let answer = match &submission.content {
-        Content::Events(_) => Ok("EVENT_RECEIVED"),
-        Content::Unreadable(reason) => Err(ApiError::NotJson(reason.clone())),
+        Parsed::Events(_) => Ok("EVENT_RECEIVED"),
+        Parsed::Unreadable(reason) => Err(ApiError::NotJson(reason.clone())),
     };
     // The write goes on even when nobody waits for it any more.
     timeout_at(verified.deadline, hook.intake.submit(submission, verified.room))

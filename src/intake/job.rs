@@ -4,7 +4,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::messenger::{self, Event};
+use crate::dialect::webhook;
+use crate::event::Event;
 use crate::store::Quarantined;
 
 /// What an event takes in memory beside the body that it shares.
@@ -18,12 +19,12 @@ pub struct Submission {
     /// When they had arrived.
     pub received_at: DateTime<Utc>,
     /// What they hold.
-    pub content: Content,
+    pub content: Parsed,
 }
 
 /// What a body holds.
 #[derive(Debug)]
-pub enum Content {
+pub enum Parsed {
     /// Events.
     Events(Vec<Event>),
     /// No JSON: for the quarantine, with the reason.
@@ -59,9 +60,9 @@ impl Submission {
     /// Reads a body.
     #[must_use]
     pub fn read(body: Bytes, received_at: DateTime<Utc>) -> Self {
-        let content = match messenger::parse(&body, received_at) {
-            Ok(events) => Content::Events(events),
-            Err(error) => Content::Unreadable(error.to_string()),
+        let content = match webhook::parse(&body, received_at) {
+            Ok(events) => Parsed::Events(events),
+            Err(error) => Parsed::Unreadable(error.to_string()),
         };
         Self { body, received_at, content }
     }
@@ -75,8 +76,8 @@ impl Submission {
     /// How many events it counts as: bytes that are no JSON are one.
     pub fn events(&self) -> usize {
         match &self.content {
-            Content::Events(events) => events.len(),
-            Content::Unreadable(_) => 1,
+            Parsed::Events(events) => events.len(),
+            Parsed::Unreadable(_) => 1,
         }
     }
 

@@ -20,6 +20,7 @@ mod queue;
 mod storing;
 mod writer;
 
-pub use job::{Content, Refusal, Room, Submission};
+pub use circuit::Circuit;
+pub use job::{Parsed, Refusal, Room, Submission};
 pub use queue::{Intake, QUEUE_BYTES, QUEUE_REQUESTS};
 pub use storing::BATCH_EVENTS;

@@ -6,12 +6,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::circuit::Circuit;
-use super::drain;
+use super::drain::Drain;
 use super::job::{Job, Refusal, Room, Submission};
 use super::writer::Writer;
 use crate::spool::Spool;
-use crate::store::{Store, StoreError};
-use crate::telemetry::metrics::{self, Outcome, Source};
+use crate::store::Store;
+use crate::telemetry::metrics::{self, Origin, Outcome};
 
 /// Requests that wait for a writer.
 pub const QUEUE_REQUESTS: usize = 4_096;
@@ -34,21 +34,27 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Starts the writers and the drain. `is_away`: PostgreSQL is known to be away already.
+    /// Starts the writers and the drain. An open circuit: PostgreSQL is known to be away already.
     #[must_use]
-    pub fn start(store: &Store, spool: &Spool, is_away: Option<&StoreError>) -> Self {
-        let circuit = Arc::new(Circuit::default());
-        if let Some(reason) = is_away {
-            circuit.open(reason);
-        }
-        let writer = Writer { store: store.clone(), spool: spool.clone(), circuit: Arc::clone(&circuit) };
+    pub fn start(store: &Store, spool: &Spool, circuit: Circuit) -> Self {
+        let circuit = Arc::new(circuit);
         let (queue, waiting) = mpsc::channel(QUEUE_REQUESTS);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
-        let (stop_drain, stop) = watch::channel(false);
-        let mut tasks = vec![tokio::spawn(drain::run(writer.clone(), stop))];
         let under_way = watch::Sender::new(0);
-        let run = |_| tokio::spawn(writer.clone().run(Arc::clone(&waiting), under_way.clone()));
-        tasks.extend((0..WRITERS).map(run));
+        let (stop_drain, stop) = watch::channel(false);
+        let drain = Drain {
+            store: store.clone(),
+            session: store.session(),
+            spool: spool.clone(),
+            circuit: Arc::clone(&circuit),
+            complaint: String::new(),
+        };
+        let mut tasks = vec![tokio::spawn(drain.run(stop))];
+        for _ in 0..WRITERS {
+            let (spool, circuit) = (spool.clone(), Arc::clone(&circuit));
+            let writer = Writer { session: store.session(), spool, circuit };
+            tasks.push(tokio::spawn(writer.run(Arc::clone(&waiting), under_way.clone())));
+        }
         Self {
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
@@ -75,7 +81,7 @@ impl Intake {
         let (done, outcome) = oneshot::channel();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Refusal::Closed)?;
         let events = submission.events();
-        metrics::received(Source::Webhook, events);
+        metrics::received(Origin::Webhook, events);
         let queued = self.reserve(submission.events_bytes()).and_then(|more| {
             room.0.merge(more.0);
             queue.try_send(Job { submission, done, _room: room }).map_err(|_| Refusal::Full)

@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
-use super::job::{Content, Submission};
-use crate::messenger::{Event, Kind};
-use crate::store::{Batch, Quarantined, Store, StoreError};
+use super::job::{Parsed, Submission};
+use crate::event::{Event, Kind};
+use crate::store::{Batch, Quarantined, Session, StoreError};
 use crate::telemetry::metrics::{self, Outcome};
 
-/// A lost connection or a conflict is tried again at once. The pool holds fewer connections than this
-/// that can have gone stale while PostgreSQL restarted.
+/// A lost connection or a conflict is tried again at once: the connection of a session may have gone stale while PostgreSQL
+/// restarted, and others may be in the way more than once.
 const TRIES: usize = 8;
 
 /// Beyond this a larger transaction gains nothing, and its callers wait longer.
@@ -17,11 +17,11 @@ pub const BATCH_EVENTS: usize = 1_000;
 
 /// What to do when PostgreSQL is slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Haste {
-    /// Give up: somebody waits for an answer, and there is the spool.
-    Answer,
-    /// Try with less at a time, so that a slow PostgreSQL gets it all in the end.
-    None,
+pub enum WhenSlow {
+    /// Somebody waits for an answer, and there is the spool.
+    GiveUp,
+    /// With less at a time a slow PostgreSQL gets it all in the end.
+    TryLess,
 }
 
 /// What could not be stored.
@@ -59,14 +59,14 @@ const MAX_REFUSALS: usize = 10;
 
 /// Commits all requests, in ever smaller transactions when PostgreSQL refuses some row, down to the culprit,
 /// whose whole body goes into quarantine, once.
-pub async fn store_all(store: &Store, requests: &[&Submission], haste: Haste) -> Result<(), Unstored> {
+pub async fn store_all(session: &mut Session, requests: &[&Submission], when_slow: WhenSlow) -> Result<(), Unstored> {
     let mut refusals = vec![0; requests.len()];
     let mut pending = units(requests);
     while let Some(mut units) = pending.pop() {
-        match commit(store, &units).await {
+        match commit(session, &units).await {
             Ok(()) => {}
             // Whoever waits for an answer does not wait for ever smaller tries.
-            Err(StoreError::Slow) if haste == Haste::Answer => {
+            Err(StoreError::Slow) if when_slow == WhenSlow::GiveUp => {
                 return Err(unstored(StoreError::Slow, requests, &pending, &units));
             }
             Err(StoreError::Data(_) | StoreError::Slow) if units.len() > 1 => {
@@ -118,8 +118,8 @@ fn units<'a>(requests: &[&'a Submission]) -> Vec<Vec<Unit<'a>>> {
     let mut units = Vec::new();
     for (index, submission) in requests.iter().enumerate() {
         match &submission.content {
-            Content::Events(events) => units.extend(events.iter().map(|event| Unit::Event(index, event))),
-            Content::Unreadable(reason) => {
+            Parsed::Events(events) => units.extend(events.iter().map(|event| Unit::Event(index, event))),
+            Parsed::Unreadable(reason) => {
                 units.push(Unit::Quarantined(index, Kind::Other, submission.quarantined(reason)));
             }
         }
@@ -129,7 +129,7 @@ fn units<'a>(requests: &[&'a Submission]) -> Vec<Vec<Unit<'a>>> {
 }
 
 /// One transaction, tried again where that may help.
-async fn commit(store: &Store, units: &[Unit<'_>]) -> Result<(), StoreError> {
+async fn commit(session: &mut Session, units: &[Unit<'_>]) -> Result<(), StoreError> {
     let mut batch = Batch::default();
     for unit in units {
         match unit {
@@ -140,7 +140,7 @@ async fn commit(store: &Store, units: &[Unit<'_>]) -> Result<(), StoreError> {
     let started = Instant::now();
     let mut tries = 1;
     let committed = loop {
-        match store.commit(&batch).await {
+        match session.commit(&batch).await {
             Err(StoreError::Conflict(_) | StoreError::Lost(_) | StoreError::NoMonth) if tries < TRIES => tries += 1,
             // It is the affair of some row: find it.
             Err(StoreError::NoMonth) => return Err(StoreError::Data(StoreError::NoMonth.to_string())),

@@ -8,9 +8,9 @@ use tokio::time::timeout;
 
 use super::circuit::Circuit;
 use super::job::{Job, Refusal, Submission};
-use super::storing::{BATCH_EVENTS, Haste, store_all};
+use super::storing::{BATCH_EVENTS, WhenSlow, store_all};
 use crate::spool::{Spool, SpoolError};
-use crate::store::Store;
+use crate::store::Session;
 use crate::telemetry::metrics::{self, Outcome};
 
 /// Bytes of bodies a transaction: 4 MiB, and one body more. A statement of them takes several times as much, in
@@ -21,16 +21,16 @@ pub const BATCH_BYTES: usize = 4 << 20;
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// Where a writer puts things.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Writer {
-    pub store: Store,
+    pub session: Session,
     pub spool: Spool,
     pub circuit: Arc<Circuit>,
 }
 
 impl Writer {
     /// Writes until the queue is closed and empty.
-    pub async fn run(self, queue: Arc<Mutex<mpsc::Receiver<Job>>>, under_way: watch::Sender<usize>) {
+    pub async fn run(mut self, queue: Arc<Mutex<mpsc::Receiver<Job>>>, under_way: watch::Sender<usize>) {
         loop {
             // Only one writer gathers; the others are writing, or wait for their turn here.
             let mut queue = queue.lock().await;
@@ -46,7 +46,7 @@ impl Writer {
         }
     }
 
-    async fn write(&self, jobs: Vec<Job>) {
+    async fn write(&mut self, jobs: Vec<Job>) {
         let unstored = self.store(&jobs).await;
         let is_stored = unstored.iter().all(|events| *events == 0);
         let spooled = if is_stored { Vec::new() } else { self.spool(&jobs, &unstored).await };
@@ -59,12 +59,12 @@ impl Writer {
     }
 
     /// Of how many events each request still holds the only copy.
-    async fn store(&self, jobs: &[Job]) -> Vec<usize> {
+    async fn store(&mut self, jobs: &[Job]) -> Vec<usize> {
         let requests: Vec<&Submission> = jobs.iter().map(|job| &job.submission).collect();
         if self.circuit.is_open() {
             return requests.iter().map(|request| request.events()).collect();
         }
-        match store_all(&self.store, &requests, Haste::Answer).await {
+        match store_all(&mut self.session, &requests, WhenSlow::GiveUp).await {
             Ok(()) => vec![0; jobs.len()],
             Err(unstored) => {
                 self.circuit.open(&unstored.reason);

@@ -2,20 +2,26 @@
 //!
 //! Every row merges with an operation that is commutative, associative and idempotent (earliest, latest,
 //! highest, best source), so that permutation and repetition cannot matter. The same merges stand once
-//! more in SQL, in `store`; the property tests hold the two equal. Pure: a batch is folded here first, so
-//! that each row is written once a transaction, sorted by key, and no two writers can deadlock.
+//! more in SQL, each beside its row in `store`; the property tests hold the two equal. Pure: a batch is folded here first,
+//! so that each row is written once a transaction, in one order, and no two writers can deadlock.
 
+mod conversation;
 mod join;
-mod rows;
+mod message;
+mod subscription;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+pub use conversation::Conversation;
 pub use join::Join;
-pub use rows::{Content, Conversation, Edit, Message, Source, Subscription, SubscriptionChange, Upload};
+pub use message::{Content, ContentSource, Edit, Message};
+pub use subscription::{Subscription, SubscriptionChange};
+pub use upload::Upload;
 
-use crate::ids::{AttachmentId, Mid, PageId, Topic, TrackId, UserId};
-use crate::messenger::{Direction, Event, Facts};
+use crate::event::{Event, Facts};
+use crate::ids::{Mid, PageId, Topic, TrackId, UserId};
 
 /// What a batch of events adds to the state, each row under its key. Texts are the events' own.
 #[derive(Debug, Default, PartialEq)]
@@ -44,54 +50,18 @@ impl<'e> State<'e> {
     /// Takes in one event.
     pub fn fold(&mut self, event: &'e Event) {
         match (&event.facts, &event.user_id, &event.page_id) {
-            (Facts::Upload { track_id, attachment_id }, _, _) => self.fold_upload(event, track_id, attachment_id),
+            (Facts::Upload { track_id, attachment_id }, _, _) => {
+                join(&mut self.uploads, track_id, Upload { completed_at: event.occurred_at, attachment_id });
+            }
             (Facts::None, _, _) | (_, None, _) | (_, _, None) => {}
             (facts, Some(user), Some(page)) => {
                 join(&mut self.conversations, (user, page), Conversation::seen(event));
-                self.fold_message(event, facts, user, page);
+                Message::told(event, |mid, message| join(&mut self.messages, (user, page, mid), message));
                 if let Facts::Subscription(facts) = facts {
                     join(&mut self.subscriptions, (user, page, &facts.topic), Subscription::told(event, facts));
                 }
             }
         }
-    }
-
-    fn fold_message(&mut self, event: &'e Event, facts: &'e Facts, user: &'e UserId, page: &'e PageId) {
-        let at = event.occurred_at;
-        let mut put = |mid, message| join(&mut self.messages, (user, page, mid), message);
-        match facts {
-            Facts::Message(facts) => put(&facts.mid, Message::from(Content::told(event, facts))),
-            Facts::Unsend { mid } => {
-                let content = Content::mentioned(Source::Change, event.direction);
-                put(mid, Message { deleted_at: Some(at), ..Message::from(content) });
-            }
-            Facts::Edit { mid, text, num_edit } => {
-                let content = Content::mentioned(Source::Change, event.direction);
-                let edit = Edit { num_edit: *num_edit, edited_at: at, text };
-                put(mid, Message { edit: Some(edit), ..Message::from(content) });
-            }
-            Facts::Delivery { mids, watermark } => {
-                // What has been delivered was sent no later than the receipt itself.
-                let sent_no_later_than = Some(watermark.map_or(at, |watermark| watermark.min(at)));
-                for mid in mids {
-                    let content = Content::mentioned(Source::Receipt, Direction::Outbound);
-                    put(mid, Message { delivered_at: Some(at), sent_no_later_than, ..Message::from(content) });
-                }
-            }
-            Facts::Read { mid: Some(mid), .. } => {
-                let content = Content::mentioned(Source::Receipt, Direction::Outbound);
-                put(mid, Message { read_at: Some(at), ..Message::from(content) });
-            }
-            Facts::Read { mid: None, .. }
-            | Facts::Seen { .. }
-            | Facts::Subscription(_)
-            | Facts::Upload { .. }
-            | Facts::None => {}
-        }
-    }
-
-    fn fold_upload(&mut self, event: &Event, track_id: &'e TrackId, attachment_id: &'e AttachmentId) {
-        join(&mut self.uploads, track_id, Upload { completed_at: event.occurred_at, attachment_id });
     }
 }
 

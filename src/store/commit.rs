@@ -7,12 +7,12 @@ use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use super::error::StoreError;
-use super::events::{self, EventRow};
-use super::first_receipts;
-use super::fold::StateRows;
-use super::pool::Store;
+use super::functions;
+use super::journal::{self, EventRow, Months};
 use super::quarantine::Quarantined;
-use crate::messenger::Event;
+use super::session::Session;
+use super::state::StateRows;
+use crate::event::Event;
 use crate::state::State;
 
 /// A transaction that takes longer is given up: PostgreSQL counts as away then, and slow is handled as away.
@@ -35,55 +35,48 @@ pub struct Committed {
     pub is_new: Vec<bool>,
 }
 
-impl Store {
+impl Session {
     /// Journals the batch and, if anything in it is new, merges what it tells into the state, in one transaction.
     ///
     /// # Errors
     /// Then nothing counts as stored; the kind of error tells what to do.
-    pub async fn commit(&self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
-        let mut connection = self.borrow().await?;
-        let Ok(committed) = timeout(COMMIT_BUDGET, self.write(&mut connection, batch)).await else {
-            // Closed, not returned: nobody can tell what this connection still waits for.
-            drop(connection.detach());
+    pub async fn commit(&mut self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
+        let mut connection = self.take().await?;
+        let Ok(committed) = timeout(COMMIT_BUDGET, write(&mut connection, &self.store.months, batch)).await else {
             return Err(StoreError::Slow);
         };
-        match committed {
-            Ok(_) => self.give_back(connection),
-            Err(StoreError::NoMonth) => self.months.forget(),
+        match &committed {
             // Perhaps it leads to a server that is no longer the right one, or knows types that have been made anew.
-            Err(StoreError::Away(_) | StoreError::Lost(_)) => {
-                drop(connection.detach());
-                self.forget_idle();
-            }
-            Err(_) => {}
+            Err(StoreError::Away(_) | StoreError::Lost(_)) => return committed,
+            Err(StoreError::NoMonth) => self.store.months.forget(),
+            Ok(_) | Err(_) => {}
         }
+        self.keep(connection);
         committed
     }
+}
 
-    async fn write(&self, connection: &mut PgConnection, batch: &Batch<'_>) -> Result<Committed, StoreError> {
-        self.months.prepare(connection, &batch.events).await?;
-        let timed = first_receipts::settle(connection, &batch.events).await?;
-        let distinct = events::distinct(&timed);
-        let events = || distinct.iter().map(|index| timed[*index].as_ref());
-        let rows: Vec<EventRow<'_>> = events().map(EventRow::from).collect();
-        let state: State<'_> = events().collect();
-        let state = StateRows::of(&state);
-        let known = sqlx::query_scalar!(
-            r#"select store($1, $2, $3, $4, $5, $6) as "known!""#,
-            &rows as _,
-            &state.messages as _,
-            &state.conversations as _,
-            &state.subscriptions as _,
-            &state.uploads as _,
-            &batch.quarantined as _,
-        )
+async fn write(connection: &mut PgConnection, months: &Months, batch: &Batch<'_>) -> Result<Committed, StoreError> {
+    months.prepare(connection, &batch.events).await?;
+    let timed = journal::settle(connection, &batch.events).await?;
+    let distinct = journal::distinct(&timed);
+    let events = || distinct.iter().map(|index| timed[*index].as_ref());
+    let rows: Vec<EventRow<'_>> = events().map(EventRow::from).collect();
+    let state: State<'_> = events().collect();
+    let state = StateRows::of(&state);
+    let known: Vec<i64> = sqlx::query_scalar(functions::STORE.as_str())
+        .bind(&rows)
+        .bind(&state.messages)
+        .bind(&state.conversations)
+        .bind(&state.subscriptions)
+        .bind(&state.uploads)
+        .bind(&batch.quarantined)
         .fetch_one(connection)
         .await?;
-        let known: HashSet<i64> = known.into_iter().collect();
-        let mut is_new = vec![false; batch.events.len()];
-        for (index, position) in distinct.into_iter().zip(1..) {
-            is_new[index] = !known.contains(&position);
-        }
-        Ok(Committed { is_new })
+    let known: HashSet<i64> = known.into_iter().collect();
+    let mut is_new = vec![false; batch.events.len()];
+    for (index, position) in distinct.into_iter().zip(1..) {
+        is_new[index] = !known.contains(&position);
     }
+    Ok(Committed { is_new })
 }

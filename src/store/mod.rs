@@ -1,25 +1,25 @@
-//! All SQL but the functions `store` and `fold`, which stand in `migrations`. [`Store::commit`] writes a batch by one call
-//! of `store`, which is a transaction of its own; a file a table has its rows.
+//! All SQL. [`Session::commit`] writes a batch by one call of an installed function, which is a transaction of its own. Each
+//! table has a folder: its row, the SQL that writes it, its reads.
 //!
-//! Guarantees: what [`Store::commit`] has answered with `Ok` is committed (and on disk, as PostgreSQL's
+//! Guarantees: what [`Session::commit`] has answered with `Ok` is committed (and on disk, as PostgreSQL's
 //! `synchronous_commit` is never turned off); on any `Err` nothing of the batch counts as stored. Each
-//! statement writes one table, its rows sorted by key, the tables in one fixed order: so two writers, or
+//! statement writes one table, its rows in one order, the tables in one fixed order: so two writers, or
 //! two processes, wait for each other but cannot deadlock.
 
 mod commit;
 mod conversations;
 mod error;
-mod events;
-mod first_receipts;
-mod fold;
+mod functions;
+mod journal;
 mod messages;
-mod months;
 mod pool;
 mod quarantine;
-mod rebuild;
-mod retention;
 mod row;
 mod schema;
+mod session;
+mod shadow;
+mod state;
+mod state_table;
 mod subscriptions;
 mod uploads;
 mod views;
@@ -27,7 +27,8 @@ mod views;
 pub use commit::{Batch, Committed};
 pub use error::StoreError;
 pub use pool::{CONNECT_TIMEOUT, Store};
-pub use quarantine::{Kept, Quarantined};
-pub use rebuild::{Difference, Rebuild, Scope};
+pub use quarantine::{Quarantined, QuarantinedBody};
 pub use schema::MigrationError;
+pub use session::Session;
+pub use shadow::{Difference, Rebuild, Scope};
 pub use views::{Table, View};

@@ -1,14 +1,13 @@
-//! The schema: the migrations that are compiled in, and how far a database has come.
+//! The schema: the migrations that are compiled in, the functions that belong to them, and how far a database has come.
 
 use std::collections::HashSet;
 
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{Connection, PgConnection};
-use tokio::time::timeout;
+use sqlx::postgres::{PgPool, PgPoolOptions};
 
 use super::error::StoreError;
+use super::functions;
 use super::pool::{CONNECT_TIMEOUT, Store};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -59,32 +58,26 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), MigrationError> {
         // The pool keeps the reason for an absence to itself.
         self.ping().await.map_err(|error| MigrationError::Away(error.to_string()))?;
-        // A connection of its own, closed at the end: a failed migration leaves its lock on it.
+        // A connection of its own, without a time limit for statements, closed at the end: a failed migration leaves its
+        // lock on it.
         let options = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
         let own = options.connect_lazy_with((*self.pool.connect_options()).clone());
-        let migrated = MIGRATIONS.run(&own).await;
+        let migrated = match MIGRATIONS.run(&own).await {
+            Ok(()) => install(&own).await.map_err(MigrateError::Execute),
+            failed => failed,
+        };
         own.close().await;
         Ok(migrated?)
     }
 
-    /// Whether PostgreSQL can be reached now.
-    ///
-    /// # Errors
-    /// It cannot; the reason is the connection's own, which the pool keeps to itself.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        let connected = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&self.pool.connect_options())).await;
-        let connection =
-            connected.map_err(|_| StoreError::Away(format!("no connection within {CONNECT_TIMEOUT:?}")))??;
-        Ok(connection.close().await?)
-    }
-
-    /// How many of this program's migrations the database lacks.
+    /// How many of this program's migrations the database lacks; its functions count as one.
     ///
     /// # Errors
     /// PostgreSQL is away.
     pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
+        let mut connection = self.pool.acquire().await?;
         let applied = sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *connection)
             .await;
         let is_missing = |error: &dyn DatabaseError| error.code().as_deref() == Some("42P01");
         let applied: HashSet<i64> = match applied {
@@ -92,6 +85,14 @@ impl Store {
             Err(sqlx::Error::Database(error)) if is_missing(error.as_ref()) => HashSet::new(),
             versions => versions?.into_iter().collect(),
         };
-        Ok(MIGRATIONS.iter().filter(|migration| !applied.contains(&migration.version)).count())
+        let pending = MIGRATIONS.iter().filter(|migration| !applied.contains(&migration.version)).count();
+        if pending > 0 {
+            return Ok(pending + 1);
+        }
+        Ok(usize::from(!functions::are_installed(&mut connection).await?))
     }
+}
+
+async fn install(pool: &PgPool) -> sqlx::Result<()> {
+    functions::install(&mut *pool.acquire().await?).await
 }

@@ -72,21 +72,4 @@ impl Store {
         table.rows = rows.into_values().collect();
         Ok(table)
     }
-
-    /// Says what other software says after it has asked Sobot for an upload.
-    ///
-    /// # Errors
-    /// PostgreSQL is away.
-    pub async fn request_upload(&self, track_id: &str, page_id: &str, kind: &str, url: &str) -> Result<(), StoreError> {
-        sqlx::query!(
-            "insert into uploads (track_id, page_id, type, url) values ($1, $2, $3, $4)",
-            track_id,
-            page_id,
-            kind,
-            url
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::event::Kind;
 use crate::ids::PageId;
 
 /// What became of an event. Every event that comes in, by a request or out of the spool, gets exactly one.
@@ -26,7 +27,7 @@ pub enum Outcome {
 
 /// Where events come from.
 #[derive(Debug, Clone, Copy)]
-pub enum Source {
+pub enum Origin {
     /// A request.
     Webhook,
     /// The spool.
@@ -64,13 +65,13 @@ fn begin_at_zero() {
     for outcome in [Outcome::Spooled, Outcome::Refused] {
         event("any", outcome, 0);
     }
-    for kind in ["message", "delivery", "read", "optin", "upload", "other"] {
+    for kind in Kind::ALL {
         for outcome in [Outcome::Stored, Outcome::Duplicate, Outcome::Quarantined] {
-            event(kind, outcome, 0);
+            event(kind.as_str(), outcome, 0);
         }
     }
-    received(Source::Webhook, 0);
-    received(Source::Spool, 0);
+    received(Origin::Webhook, 0);
+    received(Origin::Spool, 0);
 }
 
 /// Everything as Prometheus text.
@@ -89,10 +90,10 @@ pub fn request(status: u16) {
 }
 
 /// Events were found in a body; bytes that are no JSON count as one.
-pub fn received(source: Source, events: usize) {
-    let source = match source {
-        Source::Webhook => "webhook",
-        Source::Spool => "spool",
+pub fn received(origin: Origin, events: usize) {
+    let source = match origin {
+        Origin::Webhook => "webhook",
+        Origin::Spool => "spool",
     };
     counter!("sobot_hook_events_received_total", "source" => source).increment(events as u64);
 }

@@ -1,0 +1,20 @@
+//! Dialects: bytes become events. Each producer of events has a dialect of its own, which is one module here; what its
+//! events are wrapped in (their [`Container`]) tells which one can read them again.
+//!
+//! Pure and total: no I/O, no clock, no panic, and an answer for every input.
+
+pub mod webhook;
+
+use crate::event::{Container, Event, Journaled};
+
+/// Reads an event from the journal, with today's rulings about what it means, and the times and the key that were decided
+/// when it was stored. None for bytes that its dialect cannot read, which no journal holds.
+#[must_use]
+pub fn recall(row: &Journaled<'_>) -> Option<Event> {
+    let told = match row.container {
+        Container::Messaging | Container::Standby | Container::Changes | Container::Callback | Container::Document => {
+            webhook::recall(row)?
+        }
+    };
+    Some(Event { key: row.key, occurred_at: row.occurred_at, is_timed_by_receipt: false, ..told })
+}

@@ -1,0 +1,135 @@
+//! The facts of an event: each leaf read with the rulings that its kind needs. An event that tells the state nothing says
+//! why in a [`Note`].
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+use crate::event::{Facts, Kind, MessageFacts, Note, SubscriptionFacts, id, plausible};
+use crate::ids::Mid;
+use crate::json::{self, Decimal, Json, Type};
+
+/// Reads an event's facts.
+///
+/// # Errors
+/// Why it tells the state nothing although its kind should.
+pub fn read(kind: Kind, event_type: Option<&str>, event: Json<'_>, received_at: DateTime<Utc>) -> Result<Facts, Note> {
+    let member = |name| event.member(name).filter(|value| value.kind() == Type::Object).ok_or(Note::NotAnObject);
+    match kind {
+        Kind::Message => message(member("message")?),
+        Kind::Delivery => delivery(member("delivery")?, received_at),
+        Kind::Read => read_receipt(member("read")?, received_at),
+        Kind::Optin => optin(member("optin")?),
+        Kind::Upload => Ok(Facts::Upload {
+            track_id: id::required(event.member("track_id"), Note::NoTrackId)?,
+            attachment_id: id::required(event.member("attachment_id"), Note::NoAttachmentId)?,
+        }),
+        Kind::Other => match event_type {
+            Some("message_edit") => member("message_edit").and_then(edit),
+            Some("postback" | "referral") => Ok(Facts::Seen { opens_window: true }),
+            Some("reaction") => {
+                let action = event.member("reaction").and_then(|reaction| text(reaction.member("action")));
+                Ok(Facts::Seen { opens_window: action.as_deref() == Some("react") })
+            }
+            _ => Ok(Facts::Seen { opens_window: false }),
+        },
+    }
+}
+
+/// The watermark as told, for an event without a time of its own.
+pub fn watermark(kind: Kind, event: Json<'_>) -> Option<Json<'_>> {
+    match kind {
+        Kind::Delivery => event.member("delivery")?.member("watermark"),
+        Kind::Read => event.member("read")?.member("watermark"),
+        _ => None,
+    }
+}
+
+fn text(json: Option<Json<'_>>) -> Option<String> {
+    json?.string().map(Cow::into_owned)
+}
+
+fn message(message: Json<'_>) -> Result<Facts, Note> {
+    let mid = id::required(message.member("mid"), Note::NoMid)?;
+    if message.member("is_deleted").is_some_and(Json::is_true) {
+        return Ok(Facts::Unsend { mid });
+    }
+    let types: Vec<_> = message
+        .member("attachments")
+        .into_iter()
+        .flat_map(Json::one_or_many)
+        .filter_map(|attachment| attachment.member("type")?.string())
+        .collect();
+    Ok(Facts::Message(MessageFacts {
+        mid,
+        text: text(message.member("text")),
+        attachment_types: (!types.is_empty()).then(|| types.join(",")),
+    }))
+}
+
+/// Instagram announces each new message as an edit without a text; that is no edit.
+fn edit(edit: Json<'_>) -> Result<Facts, Note> {
+    let Some(text) = text(edit.member("text")) else {
+        return Ok(Facts::Seen { opens_window: false });
+    };
+    let count = edit.member("num_edit").and_then(id::text).and_then(|count| Decimal::parse(&count)?.scaled(0));
+    Ok(Facts::Edit {
+        mid: id::required(edit.member("mid"), Note::NoMid)?,
+        text,
+        num_edit: count.and_then(|count| i64::try_from(count).ok()).unwrap_or(0),
+    })
+}
+
+fn told_watermark(json: Json<'_>, received_at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Note> {
+    let told = json.member("watermark").and_then(json::micros);
+    told.map(|told| plausible(told, received_at)).transpose()
+}
+
+fn delivery(delivery: Json<'_>, received_at: DateTime<Utc>) -> Result<Facts, Note> {
+    let watermark = told_watermark(delivery, received_at)?;
+    let mut mids: Vec<Mid> = Vec::new();
+    for element in delivery.member("mids").into_iter().flat_map(Json::elements) {
+        mids.extend(id::optional(Some(element))?);
+    }
+    if mids.is_empty() && watermark.is_none() {
+        return Err(Note::NoWatermark);
+    }
+    Ok(Facts::Delivery { mids, watermark })
+}
+
+fn read_receipt(read: Json<'_>, received_at: DateTime<Utc>) -> Result<Facts, Note> {
+    let watermark = told_watermark(read, received_at)?;
+    let mid = id::optional(read.member("mid"))?;
+    if mid.is_none() && watermark.is_none() {
+        return Err(Note::NoWatermark);
+    }
+    Ok(Facts::Read { mid, watermark })
+}
+
+fn optin(optin: Json<'_>) -> Result<Facts, Note> {
+    if text(optin.member("type")).as_deref() != Some("notification_messages") {
+        return Ok(Facts::Seen { opens_window: false });
+    }
+    Ok(Facts::Subscription(SubscriptionFacts {
+        topic: id::required(optin.member("title"), Note::NoTopic)?,
+        is_subscribed: is_subscribed(optin.member("notification_messages_status"))?,
+        token: optin.member("notification_messages_token").and_then(id::text).map(Cow::into_owned),
+        token_expires_at: optin.member("token_expiry_timestamp").and_then(json::micros).and_then(json::representable),
+        user_token_status: text(optin.member("user_token_status")),
+        payload: text(optin.member("payload")),
+        frequency: text(optin.member("notification_messages_frequency")),
+        timezone: text(optin.member("notification_messages_timezone")),
+    }))
+}
+
+/// Sobot writes `STOP_NOTIFICATIONS`, Meta's table `STOP NOTIFICATIONS`, some code just `STOP`; no
+/// status at all is a subscription. A status that nobody knows must not change who is subscribed.
+fn is_subscribed(status: Option<Json<'_>>) -> Result<bool, Note> {
+    let Some(status) = status else { return Ok(true) };
+    let word = text(Some(status)).ok_or(Note::UnknownStatus)?.to_ascii_uppercase();
+    match word.trim().split(|separator: char| !separator.is_ascii_alphabetic()).next() {
+        Some("STOP") => Ok(false),
+        Some("RESUME") => Ok(true),
+        _ => Err(Note::UnknownStatus),
+    }
+}

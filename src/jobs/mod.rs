@@ -1,0 +1,5 @@
+//! What is done beside receiving: state from the journal, another try for the quarantine, the journal's months.
+
+pub mod rebuild;
+pub mod replay;
+pub mod upkeep;

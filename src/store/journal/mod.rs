@@ -1,0 +1,14 @@
+//! `events`, the journal: every event once, as it came, one partition a month of `occurred_at`.
+
+mod first_receipts;
+mod months;
+mod retention;
+mod row;
+
+pub use first_receipts::settle;
+pub use months::Months;
+pub use row::{EventRow, distinct};
+
+/// Inserts rows or ignores them: the body of a function whose argument is `rows`. It returns the positions (from 1) of
+/// those that the journal had already.
+pub const INSERT: &str = include_str!("insert.sql");

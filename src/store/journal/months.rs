@@ -1,0 +1,89 @@
+//! The journal's partitions: one a month (UTC) of `occurred_at`, made when its first event comes.
+//!
+//! A month is made as a table of its own and then attached, which on the journal takes a lock that neither
+//! readers nor writers nor a running dump wait for. `create table … partition of` would wait for all of
+//! them, and every writer behind it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Datelike, Months as MonthCount, NaiveDate, Utc};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::event::Event;
+use crate::store::error::StoreError;
+
+/// Serialises the making of months between processes; any number does that is always the same one.
+const LOCK: i64 = 0x0073_6f62_6f74;
+
+/// The first month with a partition of its own; what is older rests in `events_before_2016_04`.
+const FIRST: (i32, u32) = (2016, 4);
+
+/// The months that are known to exist.
+#[derive(Debug, Clone, Default)]
+pub struct Months {
+    known: Arc<Mutex<BTreeSet<NaiveDate>>>,
+}
+
+impl Months {
+    /// Makes the months that these events need.
+    pub async fn prepare(&self, connection: &mut PgConnection, events: &[&Event]) -> Result<(), StoreError> {
+        // An event that is timed by its receipt may have been received before: its month then exists.
+        for event in events {
+            self.make(connection, event.occurred_at).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes one month.
+    pub async fn make(&self, connection: &mut PgConnection, at: DateTime<Utc>) -> Result<(), StoreError> {
+        if let Some(month) = month(at).filter(|month| !self.known().contains(month)) {
+            create(connection, month).await?;
+            self.known().insert(month);
+        }
+        Ok(())
+    }
+
+    /// A month may have been dropped.
+    pub fn forget(&self) {
+        self.known().clear();
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<NaiveDate>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first day of the event's month, if that has a partition.
+fn month(at: DateTime<Utc>) -> Option<NaiveDate> {
+    let month = (at.year(), at.month());
+    if month < FIRST { None } else { NaiveDate::from_ymd_opt(month.0, month.1, 1) }
+}
+
+async fn create(connection: &mut PgConnection, month: NaiveDate) -> Result<(), StoreError> {
+    let name = month.format("events_%Y_%m");
+    let next = month + MonthCount::new(1);
+    let mut transaction = connection.begin().await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", LOCK).fetch_one(&mut *transaction).await?;
+    let is_attached = sqlx::query_scalar!(
+        "select exists (select from pg_inherits where inhrelid = to_regclass($1::text))",
+        name.to_string()
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    if is_attached != Some(true) {
+        // One that somebody has detached comes back with all that it holds.
+        let statements = [
+            format!("create table if not exists {name} (like events including all)"),
+            format!(
+                "alter table events attach partition {name} for values from ('{month} 00:00:00+00') to ('{next} 00:00:00+00')"
+            ),
+        ];
+        for statement in statements {
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+        }
+        tracing::info!(partition = %name, "made a month of the journal");
+    }
+    transaction.commit().await?;
+    Ok(())
+}
