@@ -1,10 +1,10 @@
-//! Documents that cannot lie: what `README.md` says of keys, commands, responses, metrics and tables is what the
-//! program has, no more and no less, and its SQL runs.
+//! Documents that cannot lie: what `docs/reference.md` says of keys, commands, responses, metrics and tables is what the
+//! program has, no more and no less; the SQL of every document runs; every link leads somewhere.
 
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use sobot_hook::clock;
@@ -16,12 +16,39 @@ use support::wire::{delivery, echo, envelope, event, message, read};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const README: &str = include_str!("../README.md");
+const REFERENCE: &str = include_str!("../docs/reference.md");
+const QUESTIONS: &str = include_str!("../docs/questions.md");
 
 const HOUR: i64 = 3_600_000;
 
-/// The cells of each row of the table with this header.
+/// Every file below the directory whose name ends so, with its text. What is hidden, built or a service's is none.
+fn files(directory: &str, ending: &str) -> Vec<(PathBuf, String)> {
+    let (mut directories, mut files) = (vec![Path::new(ROOT).join(directory)], Vec::new());
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_ours =
+                !name.starts_with('.') && ["target", "data"].iter().all(|name| path != Path::new(ROOT).join(name));
+            if path.is_dir() && is_ours {
+                directories.push(path);
+            } else if name.ends_with(ending) {
+                let text = std::fs::read_to_string(&path).unwrap();
+                files.push((path, text));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn documents() -> Vec<(PathBuf, String)> {
+    files("", ".md")
+}
+
+/// The cells of each row of the reference's table with this header.
 fn table(header: &str) -> Vec<Vec<&'static str>> {
-    let (_, rows) = README.split_once(&format!("\n{header}\n")).unwrap_or_else(|| panic!("no table {header}"));
+    let (_, rows) = REFERENCE.split_once(&format!("\n{header}\n")).unwrap_or_else(|| panic!("no table {header}"));
     let rows = rows.lines().skip(1).take_while(|line| line.starts_with('|'));
     rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
@@ -31,9 +58,15 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// The blocks of SQL.
-fn statements(text: &str) -> impl Iterator<Item = &str> {
-    text.split("\n```sql\n").skip(1).map(|block| block.split("\n```").next().unwrap())
+/// The blocks of SQL, also those within a list.
+fn statements(text: &str) -> Vec<String> {
+    let mut lines = text.lines();
+    let mut statements = Vec::new();
+    while lines.any(|line| line.trim() == "```sql") {
+        let block = lines.by_ref().take_while(|line| line.trim() != "```");
+        statements.push(block.collect::<Vec<_>>().join("\n"));
+    }
+    statements
 }
 
 #[test]
@@ -86,7 +119,8 @@ fn every_response_is_listed_with_its_status() {
         (code(row[1]).next().unwrap(), name.to_uppercase().replace(' ', "_"))
     });
     // (StatusCode::NOT_FOUND, "not_found")
-    let pairs = include_str!("../src/http/error.rs").split("(StatusCode::").skip(1);
+    let errors = files("src/http", "error.rs");
+    let pairs = errors.iter().flat_map(|(_, source)| source.split("(StatusCode::").skip(1));
     let codes = pairs.map(|pair| {
         let (name, rest) = pair.split_once(", \"").unwrap();
         (rest.split('"').next().unwrap(), name.to_owned())
@@ -152,7 +186,7 @@ async fn every_table_and_view_is_listed_with_its_key_or_columns() {
         assert_eq!(listed, columns.iter().map(String::as_str).collect(), "{relation}");
     }
     // A view that is listed exists: no other table has such a header.
-    let listed = README.lines().filter(|line| line.starts_with("| `") && line.ends_with("` | what |"));
+    let listed = REFERENCE.lines().filter(|line| line.starts_with("| `") && line.ends_with("` | what |"));
     assert_eq!(listed.count(), views.len());
 }
 
@@ -195,37 +229,85 @@ async fn every_statement_runs_and_every_question_has_an_answer() {
     let pending = "insert into uploads (track_id, requested_at) values ('never', now() - interval '2 hours')";
     database.pool.execute(pending).await.unwrap();
 
-    let (before, rest) = README.split_once("\n## Questions\n").unwrap();
-    let (questions, after) = rest.split_once("\n## Operating\n").unwrap();
     // Among them the role for analysts, who can ask every question.
-    for statement in statements(before).chain(statements(after)) {
-        let run = database.pool.execute(AssertSqlSafe(statement)).await;
+    let documents = documents();
+    let others = documents.iter().filter(|(_, text)| text != README && text != QUESTIONS);
+    for statement in others.flat_map(|(_, text)| statements(text)) {
+        let run = database.pool.execute(AssertSqlSafe(statement.as_str())).await;
         run.unwrap_or_else(|error| panic!("{error} in\n{statement}"));
     }
     let mut analyst = database.pool.acquire().await.unwrap();
     analyst.execute("set role analyst").await.unwrap();
     assert!(analyst.fetch_all("select token from subscriptions").await.is_err());
-    for question in statements(questions) {
-        let rows = analyst.fetch_all(AssertSqlSafe(question)).await;
+    for question in statements(QUESTIONS) {
+        let rows = analyst.fetch_all(AssertSqlSafe(question.as_str())).await;
         let rows = rows.unwrap_or_else(|error| panic!("{error} in\n{question}"));
         assert!(!rows.is_empty(), "no rows for\n{question}");
     }
 }
 
+#[tokio::test]
+async fn the_first_event_of_the_readme_becomes_a_message() {
+    let database = Database::create().await;
+    let service = Service::start(&database.url);
+    let (_, command) = README.split_once("curl -i ").unwrap();
+    let (_, body) = command.split_once("--data '").unwrap();
+    let (body, _) = body.split_once('\'').unwrap();
+    for _ in 0..2 {
+        assert_eq!(service.post(body).await, (200, "EVENT_RECEIVED".to_owned()));
+    }
+    until("all is stored", async || service.metric("sobot_hook_spool_entries").await == 0).await;
+    let messages = "select string_agg(page_id || ' ' || mid || ' ' || status, ',') from message_status";
+    assert_eq!(database.text(messages).await, "730000000000101 m_first received");
+}
+
+#[test]
+fn the_readme_is_short_and_its_questions_are_those_of_the_analyst() {
+    assert!(README.len() <= 10 * 1024, "{} bytes", README.len());
+    let (questions, asked) = (statements(QUESTIONS), statements(README));
+    assert_eq!(asked.len(), 3);
+    for question in asked {
+        assert!(questions.contains(&question), "not in docs/questions.md:\n{question}");
+    }
+}
+
+/// The lines outside of code blocks.
+fn prose(text: &str) -> String {
+    let mut is_code = false;
+    let is_prose = |line: &&str| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    };
+    text.lines().filter(is_prose).collect::<Vec<_>>().join("\n")
+}
+
+/// What links may name after `#`, as GitHub makes it from the headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let is_kept = |character: &char| character.is_alphanumeric() || " -_".contains(*character);
+    let anchor = |line: &str| line.trim_matches(['#', ' ']).to_lowercase().chars().filter(is_kept).collect::<String>();
+    let text = prose(text);
+    text.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line).replace(' ', "-")).collect()
+}
+
 #[test]
 fn every_link_leads_somewhere() {
-    for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "PERFORMANCE.md"] {
-        let text = std::fs::read_to_string(format!("{ROOT}/{name}")).unwrap();
-        let headings = text.lines().filter(|line| line.starts_with("##"));
-        let is_kept = |character: &char| character.is_alphanumeric() || " -_".contains(*character);
-        let anchor =
-            |line: &str| line.trim_matches(['#', ' ']).to_lowercase().chars().filter(is_kept).collect::<String>();
-        let anchors: Vec<String> = headings.map(|line| anchor(line).replace(' ', "-")).collect();
-        for link in text.split("](").skip(1).map(|link| link.split(')').next().unwrap()) {
-            match link.strip_prefix('#') {
-                Some(anchor) => assert!(anchors.iter().any(|known| known == anchor), "{name}: {link}"),
-                None => assert!(Path::new(ROOT).join(link).exists(), "{name}: {link}"),
+    let documents = documents();
+    let mut links = 0;
+    for (document, text) in &documents {
+        let text = prose(text);
+        let targets = text.split("](").skip(1).map(|link| link.split(')').next().unwrap());
+        for link in targets.filter(|link| !link.contains("://")) {
+            let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
+            let target = if path.is_empty() { document.clone() } else { document.parent().unwrap().join(path) };
+            let target = target.canonicalize().unwrap_or_else(|_| panic!("{}: {link}", document.display()));
+            assert!(target.starts_with(Path::new(ROOT).canonicalize().unwrap()), "{}: {link}", document.display());
+            if let Some(anchor) = anchor {
+                let text = std::fs::read_to_string(target).unwrap();
+                assert!(anchors(&text).contains(anchor), "{}: {link}", document.display());
             }
+            links += 1;
         }
     }
+    assert!(links > 50, "{links} links in {} documents", documents.len());
 }

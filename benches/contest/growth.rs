@@ -1,4 +1,4 @@
-//! What becomes of intake and of the README's questions while the journal grows, to twenty million events as a rule.
+//! What becomes of intake and of the documented questions while the journal grows, to twenty million events as a rule.
 //!
 //! The events are made inside the server, from the oldest to the newest, as they would have come: conversations of
 //! twenty events each over two years, with the state that they add up to.
@@ -213,13 +213,10 @@ const UPLOADS: &str = "
     from made
     where kind = 'optin' and talk % 5 = 0";
 
-/// The README's questions, and how long each takes.
+/// The questions of `docs/questions.md`, and how long each takes.
 async fn questions(database: &PgPool, rounds: usize) -> Result<comfy_table::Table> {
     let mut answers = table(&["question", "rows", "ms"]);
-    let readme = include_str!("../../README.md");
-    let chapter =
-        readme.split("\n## Questions\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
-    for question in chapter.split("\n### ").skip(1) {
+    for question in include_str!("../../docs/questions.md").split("\n## ").skip(1) {
         let title = question.lines().next().unwrap_or_default();
         for block in question.split("\n```sql\n").skip(1) {
             let statement = block.split("\n```").next().unwrap_or_default();

@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "./dev bench")]
 struct Arguments {
-    /// Instead fill the journal to so many events, and show what becomes of intake and of the README's questions
+    /// Instead fill the journal to so many events, and show what becomes of intake and of the documented questions
     #[arg(long, value_name = "EVENTS", num_args = 0..=1, default_missing_value = "20000000")]
     growth: Option<u64>,
     /// How often each contender takes its turn; medians are shown

@@ -1,4 +1,4 @@
-//! The metrics, each recorded in one place. `README.md` lists them; a test compares.
+//! The metrics, each recorded in one place. `docs/reference.md` lists them; a test compares.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
