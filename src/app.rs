@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{self, Hook, Limits};
 use crate::intake::Intake;
@@ -69,12 +69,14 @@ impl Database {
     }
 
     fn configured(config: &Config, patience: Duration) -> Result<Option<Store>> {
-        let connect = |url| Store::connect_lazily(url, config.database.max_connections, patience);
-        let store = config.database.url().map(connect).transpose();
+        let config::Database { url, max_connections } = &config.database;
+        if url.is_empty() {
+            return Ok(None);
+        }
         // The error would quote the URL.
-        store.map_err(|_| {
-            ConfigError("database.url (or DATABASE_URL) is no URL that PostgreSQL knows".to_owned()).into()
-        })
+        let store = Store::connect_lazily(url.expose(), *max_connections, patience)
+            .map_err(|_| ConfigError("database.url (or DATABASE_URL) is no URL that PostgreSQL knows".to_owned()))?;
+        Ok(Some(store))
     }
 
     /// Ends the connections, and the private server with them.

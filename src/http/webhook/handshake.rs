@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Query, Request, State};
-use secrecy::ExposeSecret;
 use serde::Deserialize;
-use subtle::ConstantTimeEq;
 
 use super::error::ApiError;
 use super::hook::Hook;
@@ -27,9 +25,7 @@ pub async fn answer(State(hook): State<Arc<Hook>>, request: Request) -> Result<S
     let (mut parts, _) = request.into_parts();
     let handshake = Query::<Handshake>::from_request_parts(&mut parts, &hook).await;
     let Query(handshake) = handshake.map_err(|_| ApiError::WrongVerifyToken)?;
-    let expected = hook.webhook.verify_token.expose_secret();
-    let is_right = bool::from(handshake.verify_token.as_bytes().ct_eq(expected.as_bytes()));
-    if handshake.mode != "subscribe" || expected.is_empty() || !is_right {
+    if handshake.mode != "subscribe" || !hook.webhook.verify_token.matches(&handshake.verify_token) {
         return Err(ApiError::WrongVerifyToken);
     }
     Ok(handshake.challenge)
