@@ -258,6 +258,18 @@ async fn the_doors_answer_as_the_table_says() {
     {
         assert_eq!(post(path, body()).await, nowhere, "{path}");
     }
+    let (public, admin) = (&service.base, &service.admin);
+    let webhook = format!("/webhook/{SECRET}");
+    for (door, path) in [
+        (public, webhook.as_str()),
+        (public, "/healthz"),
+        (public, "/readyz"),
+        (admin, "/metrics"),
+        (admin, "/nowhere"),
+    ] {
+        let answer = service.client.delete(format!("{door}{path}")).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.text().await.unwrap()), nowhere, "DELETE {path}");
+    }
     let (status, answer) = post(&format!("/webhook/{SECRET}"), "x".repeat(2_001)).await;
     assert_eq!((status, answer.contains("\"body_too_large\"")), (413, true), "{answer}");
     let (status, answer) = post(&format!("/webhook/{SECRET}"), "{\"a\":".to_owned()).await;

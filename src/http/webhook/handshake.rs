@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Query, Request, State};
 use serde::Deserialize;
 
-use super::error::ApiError;
-use super::hook::Hook;
+use super::error::WebhookError;
+use super::state::WebhookState;
 use super::verified::check_caller;
 
 #[derive(Deserialize)]
@@ -20,13 +20,13 @@ struct Handshake {
 }
 
 /// Answers with the challenge.
-pub async fn answer(State(hook): State<Arc<Hook>>, request: Request) -> Result<String, ApiError> {
-    check_caller(&hook.webhook, &request)?;
+pub async fn answer(State(webhook): State<Arc<WebhookState>>, request: Request) -> Result<String, WebhookError> {
+    check_caller(&webhook.config, &request)?;
     let (mut parts, _) = request.into_parts();
-    let handshake = Query::<Handshake>::from_request_parts(&mut parts, &hook).await;
-    let Query(handshake) = handshake.map_err(|_| ApiError::WrongVerifyToken)?;
-    if handshake.mode != "subscribe" || !hook.webhook.verify_token.matches(&handshake.verify_token) {
-        return Err(ApiError::WrongVerifyToken);
+    let handshake = Query::<Handshake>::from_request_parts(&mut parts, &webhook).await;
+    let Query(handshake) = handshake.map_err(|_| WebhookError::WrongVerifyToken)?;
+    if handshake.mode != "subscribe" || !webhook.config.verify_token.matches(&handshake.verify_token) {
+        return Err(WebhookError::WrongVerifyToken);
     }
     Ok(handshake.challenge)
 }

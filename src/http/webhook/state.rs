@@ -1,26 +1,18 @@
-//! What the handlers of the public listener share.
+//! What the webhook needs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Webhook;
 use crate::intake::Intake;
-use crate::spool::Spool;
-use crate::store::Store;
 
-/// What the handlers need.
 #[derive(Debug)]
-pub struct Hook {
+pub struct WebhookState {
     /// Where events go.
     pub intake: Arc<Intake>,
-    /// For readiness.
-    pub store: Store,
-    /// For readiness.
-    pub spool: Spool,
     /// Who may post.
-    pub webhook: Webhook,
-    /// The longest body, in bytes.
+    pub config: Webhook,
     pub body_limit_bytes: usize,
-    /// The time that a request may take.
+    /// Within it a request is answered, whatever has become of it.
     pub request_timeout: Duration,
 }
