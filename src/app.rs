@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
-use crate::http::{self, Hook, Limits};
+use crate::http::ops::{self, HealthState};
+use crate::http::server::{self, Limits};
+use crate::http::webhook::{self, WebhookState};
 use crate::intake::{Circuit, Intake};
 use crate::jobs::upkeep;
 use crate::postgres::{self, Embedded};
@@ -22,12 +25,11 @@ use crate::store::{CONNECT_TIMEOUT, MigrationError, Store, StoreError};
 const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Metrics are asked for by a scraper or two.
-const ADMIN_CONNECTIONS: usize = 16;
+const ADMIN_LIMITS: Limits = Limits { max_connections: 16, grace: Duration::from_secs(1) };
 
 /// The database, ours or another's.
 #[derive(Debug)]
 pub struct Database {
-    /// The way to it.
     pub store: Store,
     /// The private server, if this process runs it.
     pub server: Option<Embedded>,
@@ -69,12 +71,14 @@ impl Database {
     }
 
     fn configured(config: &Config, patience: Duration) -> Result<Option<Store>> {
-        let connect = |url| Store::connect_lazily(url, config.database.max_connections, patience);
-        let store = config.database.url().map(connect).transpose();
+        let config::Database { url, max_connections } = &config.database;
+        if url.is_empty() {
+            return Ok(None);
+        }
         // The error would quote the URL.
-        store.map_err(|_| {
-            ConfigError("database.url (or DATABASE_URL) is no URL that PostgreSQL knows".to_owned()).into()
-        })
+        let store = Store::connect_lazily(url.expose(), *max_connections, patience)
+            .map_err(|_| ConfigError("database.url (or DATABASE_URL) is no URL that PostgreSQL knows".to_owned()))?;
+        Ok(Some(store))
     }
 
     /// Ends the connections, and the private server with them.
@@ -90,7 +94,6 @@ impl Database {
 /// The service, listening but not yet serving.
 #[derive(Debug)]
 pub struct App {
-    /// The database.
     pub database: Database,
     spool: Spool,
     circuit: Circuit,
@@ -147,27 +150,19 @@ impl App {
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
         let Self { database, spool, circuit, config, _data_dir, public, admin, metrics } = self;
         let intake = Arc::new(Intake::start(&database.store, &spool, circuit));
-        let limits = http::limits(&config);
-        let request_timeout = config.http.request_timeout();
-        let hook = Arc::new(Hook {
-            intake: Arc::clone(&intake),
-            store: database.store.clone(),
-            spool: spool.clone(),
-            body_limit_bytes: config.http.body_limit_bytes,
-            request_timeout,
-            webhook: config.webhook,
-        });
+        let public_limits =
+            Limits { max_connections: config.http.max_connections, grace: config.http.request_timeout() };
         let upkeep = tokio::spawn(upkeep::run(database.store.clone(), config.retention.events_months));
+        let public_doors = public_doors(config, &intake, &database.store, &spool);
+        let admin_doors = server::guarded(ops::metrics(metrics, Arc::clone(&intake), spool));
         let (stopped, stopping) = watch::channel(false);
         let until_stopped = |mut stopping: watch::Receiver<bool>| async move {
             // The sender lives until the service has ended.
             let _ = stopping.wait_for(|stopped| *stopped).await;
         };
-        let admin_limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
-        let admin_routes = http::admin_router(metrics, Arc::clone(&intake), spool);
         tracing::info!(webhook = %public.local_addr()?, admin = %admin.local_addr()?, "serving");
-        let public = http::serve(public, http::router(hook), limits, until_stopped(stopping.clone()), request_timeout);
-        let admin = http::serve(admin, admin_routes, admin_limits, until_stopped(stopping), Duration::from_secs(1));
+        let public = server::serve(public, public_doors, public_limits, until_stopped(stopping.clone()));
+        let admin = server::serve(admin, admin_doors, ADMIN_LIMITS, until_stopped(stopping));
         tokio::join!(public, admin, async {
             stop.await;
             tracing::info!("stopping");
@@ -179,6 +174,17 @@ impl App {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+fn public_doors(config: Config, intake: &Arc<Intake>, store: &Store, spool: &Spool) -> Router {
+    let webhook = webhook::router(WebhookState {
+        intake: Arc::clone(intake),
+        body_limit_bytes: config.http.body_limit_bytes,
+        request_timeout: config.http.request_timeout(),
+        config: config.webhook,
+    });
+    let health = HealthState { intake: Arc::clone(intake), store: store.clone(), spool: spool.clone() };
+    server::observed(webhook.merge(ops::health(health)))
 }
 
 async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::app::{App, Database};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{Config, ConfigError};
 use crate::jobs::rebuild::{Rebuilt, rebuild};
 use crate::jobs::replay::{Choice, replay};
 use crate::postgres::Embedded;
@@ -106,8 +106,8 @@ impl Cli {
             Command::Spool(file) => show_spool(&file.load()?),
             Command::Healthcheck(file) => healthcheck(&file.load()?).await,
             Command::Config(file) => {
-                file.load()?;
-                print!("{}", config::masked(file.path(), environment())?);
+                // Secrets serialise as a mask.
+                print!("{}", toml::to_string(&file.load()?)?);
                 Ok(())
             }
         }
@@ -126,15 +126,14 @@ async fn serve(config: Config) -> Result<()> {
 }
 
 async fn run_demo(config: Config, once: bool) -> Result<()> {
-    let config = config.for_demo();
+    let config = demo::configured(config);
     telemetry::log::start(&config.log)?;
-    let url = format!("/webhook/{}", Config::DEMO_SECRET);
     let mut signal = Box::pin(stop_signal()?);
     let app = tokio::select! {
         app = App::start(config, telemetry::metrics::start()?) => app?,
         () = &mut signal => return Ok(()),
     };
-    let url = format!("http://{}{url}", app.address()?);
+    let url = demo::url(app.address()?);
     let psql = app.database.server.as_ref().map(Embedded::psql_command).unwrap_or_default();
     let store = app.database.store.clone();
     let (stop, stopped) = oneshot::channel::<()>();

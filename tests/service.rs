@@ -7,6 +7,8 @@ use support::database::{Database, STATE};
 use support::service::{SECRET, Service};
 use support::until;
 use support::wire::{delivery, echo, envelope, event, message, read};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const AT: i64 = 1_760_000_000_000;
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/payloads");
@@ -258,6 +260,18 @@ async fn the_doors_answer_as_the_table_says() {
     {
         assert_eq!(post(path, body()).await, nowhere, "{path}");
     }
+    let (public, admin) = (&service.base, &service.admin);
+    let webhook = format!("/webhook/{SECRET}");
+    for (door, path) in [
+        (public, webhook.as_str()),
+        (public, "/healthz"),
+        (public, "/readyz"),
+        (admin, "/metrics"),
+        (admin, "/nowhere"),
+    ] {
+        let answer = service.client.delete(format!("{door}{path}")).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.text().await.unwrap()), nowhere, "DELETE {path}");
+    }
     let (status, answer) = post(&format!("/webhook/{SECRET}"), "x".repeat(2_001)).await;
     assert_eq!((status, answer.contains("\"body_too_large\"")), (413, true), "{answer}");
     let (status, answer) = post(&format!("/webhook/{SECRET}"), "{\"a\":".to_owned()).await;
@@ -283,6 +297,28 @@ async fn the_doors_answer_as_the_table_says() {
         )
     );
     assert_eq!(database.count("select count(*) from events").await, 1);
+}
+
+#[tokio::test]
+async fn when_all_connections_are_taken_the_longest_idle_one_makes_room() {
+    let database = Database::create().await;
+    let service = Service::start_with(&database.url, &[("SOBOT_HOOK__HTTP__MAX_CONNECTIONS", "2")]);
+    let ask = async |connection: &mut TcpStream| {
+        connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = [0; 512];
+        let length = connection.read(&mut answer).await.unwrap_or_default();
+        answer[..length].starts_with(b"HTTP/1.1 200 OK")
+    };
+    let address = service.base.trim_start_matches("http://");
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        assert!(ask(&mut connection).await);
+        connections.push(connection);
+    }
+    assert!(ask(&mut connections[1]).await);
+    assert!(ask(&mut connections[2]).await);
+    assert_eq!(connections[0].read(&mut [0]).await.unwrap(), 0, "closed");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Defaults, file, environment: each layer over the one before, key by key. The defaults are all the keys
-//! there are, with their types.
+//! there are, with their types. A key whose default is a map (`{}`) takes any members; a layer that sets it sets it whole.
 
 use std::path::Path;
 
@@ -7,49 +7,46 @@ use toml::{Table, Value};
 
 use super::error::ConfigError;
 
-/// The defaults: the documented file itself.
-const DEFAULTS: &str = include_str!("../../config.toml");
-
 const ENVIRONMENT_PREFIX: &str = "SOBOT_HOOK__";
 
 /// Variables of ours that are no keys: where PostgreSQL's programs are.
 const OTHER_VARIABLES: [&str; 1] = ["SOBOT_HOOK_PG_BIN"];
 
-/// Values that are never shown.
-const SECRETS: [&str; 4] = ["webhook.secrets", "webhook.verify_token", "webhook.app_secret", "database.url"];
-
 /// The layers as one table of sections.
-pub struct Layers(Table);
+///
+/// # Errors
+/// An unreadable file, an unknown key, a value of another type than its default.
+pub fn load(
+    defaults: &str,
+    file: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Table, ConfigError> {
+    let defaults = defaults.parse().map_err(|error: toml::de::Error| ConfigError(error.to_string()))?;
+    let mut layers = Layers(defaults);
+    if let Some(file) = file {
+        layers.add_file(file)?;
+    }
+    let mut database_url = None;
+    for (name, text) in environment {
+        if let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) {
+            let key = path.to_ascii_lowercase().replacen("__", ".", 1);
+            layers.add_text(&name, &key, &text)?;
+        } else if name.starts_with("SOBOT_HOOK_") && !OTHER_VARIABLES.contains(&name.as_str()) {
+            let problem = format!("{name} sets nothing; keys are set as {ENVIRONMENT_PREFIX}SECTION__KEY");
+            return Err(ConfigError(problem));
+        } else if name == "DATABASE_URL" && !text.is_empty() {
+            database_url = Some(text);
+        }
+    }
+    if let Some(url) = database_url {
+        layers.add_text("DATABASE_URL", "database.url", &url)?;
+    }
+    Ok(layers.0)
+}
+
+struct Layers(Table);
 
 impl Layers {
-    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let defaults = DEFAULTS.parse().map_err(|error: toml::de::Error| ConfigError(error.to_string()))?;
-        let mut layers = Self(defaults);
-        if let Some(file) = file {
-            layers.add_file(file)?;
-        }
-        let mut database_url = None;
-        for (name, text) in environment {
-            if let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) {
-                let key = path.to_ascii_lowercase().replacen("__", ".", 1);
-                layers.add_text(&name, &key, &text)?;
-            } else if name.starts_with("SOBOT_HOOK_") && !OTHER_VARIABLES.contains(&name.as_str()) {
-                let problem = format!("{name} sets nothing; keys are set as {ENVIRONMENT_PREFIX}SECTION__KEY");
-                return Err(ConfigError(problem));
-            } else if name == "DATABASE_URL" && !text.is_empty() {
-                database_url = Some(text);
-            }
-        }
-        if let Some(url) = database_url {
-            layers.add_text("DATABASE_URL", "database.url", &url)?;
-        }
-        Ok(layers)
-    }
-
-    pub fn into_table(self) -> Table {
-        self.0
-    }
-
     fn add_file(&mut self, file: &Path) -> Result<(), ConfigError> {
         let place = file.display();
         let text =
@@ -76,13 +73,8 @@ impl Layers {
             Some(Value::Integer(_)) => {
                 Value::Integer(text.parse().map_err(|_| ConfigError(format!("{source} must be a whole number")))?)
             }
-            Some(Value::Array(_)) => Value::Array(
-                text.split(',')
-                    .map(str::trim)
-                    .filter(|part| !part.is_empty())
-                    .map(|part| part.to_owned().into())
-                    .collect(),
-            ),
+            Some(Value::Array(_)) => parts(text).collect::<Vec<_>>().into(),
+            Some(Value::Table(_)) => Value::Table(members(source, text)?),
             _ => Value::String(text.to_owned()),
         };
         self.set(source, key, value)
@@ -119,18 +111,163 @@ fn keys(table: &Table) -> impl Iterator<Item = String> {
     })
 }
 
-/// The configuration in force as TOML, secrets masked.
-///
-/// # Errors
-/// As for loading it.
-pub fn masked(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<String, ConfigError> {
-    let mut layers = Layers::load(file, environment)?;
-    for key in SECRETS {
-        match layers.get(key) {
-            Some(Value::String(text)) if !text.is_empty() => "***".clone_into(text),
-            Some(Value::Array(values)) => values.fill("***".into()),
-            _ => {}
+/// What stands between commas.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// A map from the environment: `110=token,111=token`. The values stay text, which a type that wants a number takes.
+fn members(source: &str, text: &str) -> Result<Table, ConfigError> {
+    let problem = || ConfigError(format!("{source} must be a list of name=value, each name once, separated by commas"));
+    let mut members = Table::new();
+    for part in parts(text) {
+        let (name, value) = part.split_once('=').ok_or_else(problem)?;
+        let (name, value) = (name.trim_end(), value.trim_start());
+        if name.is_empty() || members.insert(name.to_owned(), value.into()).is_some() {
+            return Err(problem());
         }
     }
-    Ok(layers.0.to_string())
+    Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Serialize};
+
+    use super::super::{Secret, typed::typed};
+    use super::*;
+
+    const DEFAULTS: &str = "[maps]\nsecrets = {}\nminutes = {}\npeople = {}\n[plain]\nsecret = \"\"\nsecrets = []\n";
+
+    #[derive(Debug, Deserialize, Serialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        maps: Maps,
+        plain: Plain,
+    }
+
+    #[derive(Debug, Deserialize, Serialize)]
+    #[serde(deny_unknown_fields)]
+    struct Maps {
+        secrets: BTreeMap<String, Secret>,
+        minutes: BTreeMap<String, u32>,
+        people: BTreeMap<String, Person>,
+    }
+
+    #[derive(Debug, Deserialize, Serialize)]
+    #[serde(deny_unknown_fields)]
+    struct Person {
+        token: Secret,
+        role: Role,
+    }
+
+    #[derive(Debug, Deserialize, Serialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Role {
+        Viewer,
+        Operator,
+    }
+
+    #[derive(Debug, Deserialize, Serialize)]
+    #[serde(deny_unknown_fields)]
+    struct Plain {
+        secret: Secret,
+        secrets: Vec<Secret>,
+    }
+
+    fn read(file: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("my.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let read = load(DEFAULTS, Some(&path), environment).and_then(typed);
+        read.map_err(|error| error.to_string().replace(path.to_str().unwrap(), "my.toml"))
+    }
+
+    const PEOPLE: &str = "[maps.people]\nann = { token = \"hidden\", role = \"viewer\" }\n\
+                          bob = { token = \"hidden too\", role = \"operator\" }\n";
+
+    #[test]
+    fn a_map_takes_any_members_from_a_file_and_its_secrets_are_shown_masked() {
+        let settings = read(&format!("[maps]\nsecrets = {{ \"110\" = \"hidden\" }}\nminutes.110 = 5\n{PEOPLE}"), &[]);
+        let settings = settings.unwrap();
+        assert_eq!(settings.maps.secrets["110"].expose(), "hidden");
+        assert_eq!(settings.maps.minutes["110"], 5);
+        assert_eq!(settings.maps.people["bob"].token.expose(), "hidden too");
+        let shown: Table = toml::to_string(&settings).unwrap().parse().unwrap();
+        let expected: Table = format!(
+            "[maps]\nsecrets = {{ 110 = \"***\" }}\nminutes = {{ 110 = 5 }}\n{}[plain]\nsecret = \"\"\nsecrets = []\n",
+            PEOPLE.replace("hidden too", "***").replace("hidden", "***")
+        )
+        .parse()
+        .unwrap();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_map_from_the_environment_replaces_the_whole_map_and_numbers_are_read_from_text() {
+        let file = "[maps]\nsecrets = { 1 = \"from the file\" }";
+        let environment =
+            [("SOBOT_HOOK__MAPS__SECRETS", "110 = to=ken, 111=0123,"), ("SOBOT_HOOK__MAPS__MINUTES", "110=5")];
+        let maps = read(file, &environment).unwrap().maps;
+        let secrets: Vec<_> = maps.secrets.iter().map(|(page, token)| (page.as_str(), token.expose())).collect();
+        assert_eq!(secrets, [("110", "to=ken"), ("111", "0123")]);
+        assert_eq!(maps.minutes, BTreeMap::from([("110".to_owned(), 5)]));
+        assert!(read("", &[("SOBOT_HOOK__MAPS__SECRETS", "")]).unwrap().maps.secrets.is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_told_by_its_key_and_without_its_value() {
+        let refused = [
+            ("maps.secrets = \"hidden\"", "my.toml: maps.secrets must be of type table, not string"),
+            ("maps.secrets.110 = 4711", "maps.secrets.110: expected a string"),
+            ("maps.secrets.110 = [\"hidden\"]", "maps.secrets.110: expected a string"),
+            ("maps.secrets.110 = 2004-07-11", "maps.secrets.110: expected a string"),
+            ("maps.minutes.110 = \"hidden\"", "maps.minutes.110: expected u32"),
+            ("maps.minutes.110 = -4711", "maps.minutes.110: expected u32"),
+            ("maps.people.ann = \"hidden\"", "maps.people.ann: expected struct Person"),
+            ("maps.people.ann.role = \"hidden\"", "maps.people.ann.role: expected one of viewer, operator"),
+            ("maps.people.ann.role = 4711", "maps.people.ann.role: expected enum Role"),
+            ("maps.people.ann.token = \"hidden\"", "maps.people.ann: missing field `role`"),
+            ("maps.people.ann.tokn = \"hidden\"", "maps.people.ann.tokn: unknown field `tokn`"),
+            ("plain.secret = 4711", "my.toml: plain.secret must be of type string, not integer"),
+            ("plain.secrets = \"hidden\"", "my.toml: plain.secrets must be of type array, not string"),
+            ("plain.secrets = [\"good\", 4711]", "plain.secrets[1]: expected a string"),
+            ("plain.secret = hidden", "my.toml line 1 is no TOML"),
+            ("plain.secret = \"hid\\den\"", "my.toml line 1 is no TOML"),
+            ("plain.secret = \"hidden", "my.toml line 1 is no TOML"),
+            ("plain.secret = 4711x", "my.toml line 1 is no TOML"),
+            ("plain.secret = \"good\"\nplain.secret = \"hidden\"", "my.toml line 2 is no TOML"),
+            ("secret = \"hidden\"", "my.toml: there is no key secret; the nearest is maps.secrets"),
+            ("maps.secret.110 = \"hidden\"", "my.toml: there is no key maps.secret; the nearest is maps.secrets"),
+        ];
+        for (file, expected) in refused {
+            let problem = read(file, &[]).unwrap_err();
+            assert!(problem.starts_with(expected), "{problem}");
+            assert!(!["hid", "4711", "2004"].iter().any(|value| problem.contains(value)), "{problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_environment_is_told_by_its_key_and_without_its_value() {
+        let no_list =
+            "SOBOT_HOOK__MAPS__SECRETS must be a list of name=value, each name once, separated by commas".to_owned();
+        for text in ["hidden", "110=good,hidden", "=hidden", "110=hidden,110=hidden"] {
+            assert_eq!(read("", &[("SOBOT_HOOK__MAPS__SECRETS", text)]).unwrap_err(), no_list);
+        }
+        let refused = [
+            ("SOBOT_HOOK__MAPS__MINUTES", "110=hidden", "maps.minutes.110: expected u32"),
+            ("SOBOT_HOOK__MAPS__PEOPLE", "ann=hidden", "maps.people.ann: expected struct Person"),
+            (
+                "SOBOT_HOOK__MAPS__SECRETS__110",
+                "hidden",
+                "SOBOT_HOOK__MAPS__SECRETS__110: there is no key maps.secrets__110; the nearest is maps.secrets",
+            ),
+        ];
+        for (name, text, expected) in refused {
+            assert_eq!(read("", &[(name, text)]).unwrap_err(), expected);
+        }
+    }
 }

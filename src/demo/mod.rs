@@ -3,6 +3,7 @@
 
 mod story;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,11 +11,34 @@ use chrono::{DateTime, Utc};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
+use crate::config::{Config, LogLevel, Secret};
 use crate::store::{Store, View};
 use story::Story;
 
 /// More than any answer takes.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Stands in the demo's URL, which only this machine can reach.
+const SECRET: &str = "demo-secret-0123456789";
+
+/// What the demo needs instead of what is configured: a database and a secret of its own, loopback, and little log.
+#[must_use]
+pub fn configured(mut config: Config) -> Config {
+    config.http.listen.set_ip(Ipv4Addr::LOCALHOST.into());
+    config.webhook.secrets = vec![SECRET.into()];
+    config.webhook.app_secret = Secret::default();
+    config.webhook.allow_from.clear();
+    config.database.url = Secret::default();
+    config.storage.data_dir.push("demo");
+    config.log.level = LogLevel::Error;
+    config
+}
+
+/// The webhook's URL of a service that was started with [`configured`].
+#[must_use]
+pub fn url(address: SocketAddr) -> String {
+    format!("http://{address}/webhook/{SECRET}")
+}
 
 /// Tells the story to `url` and prints every answer and what the views then show.
 ///

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::time::timeout_at;
 
-use super::error::ApiError;
-use super::hook::Hook;
+use super::error::WebhookError;
+use super::state::WebhookState;
 use super::verified::Verified;
+use crate::http::server::ServerError;
 use crate::intake::{Parsed, Submission};
 
 /// Longer bodies are read on a thread that may take its time: two megabytes of the worst take some hundredths
@@ -17,23 +18,26 @@ use crate::intake::{Parsed, Submission};
 const LONG_BODY_BYTES: usize = 64 << 10;
 
 /// Answers `EVENT_RECEIVED` once every event of the body is committed, or the body is in the spool.
-pub async fn receive(State(hook): State<Arc<Hook>>, verified: Verified) -> Result<&'static str, ApiError> {
+pub async fn receive(
+    State(webhook): State<Arc<WebhookState>>,
+    verified: Verified,
+) -> Result<&'static str, WebhookError> {
     let submission = read(verified.body, verified.received_at).await?;
     let answer = match &submission.content {
         Parsed::Events(_) => Ok("EVENT_RECEIVED"),
-        Parsed::Unreadable(reason) => Err(ApiError::NotJson(reason.clone())),
+        Parsed::Unreadable(reason) => Err(WebhookError::NotJson(reason.clone())),
     };
     // The write goes on even when nobody waits for it any more.
-    timeout_at(verified.deadline, hook.intake.submit(submission, verified.room))
+    timeout_at(verified.deadline, webhook.intake.submit(submission, verified.room))
         .await
-        .map_err(|_| ApiError::Timeout)??;
+        .map_err(|_| WebhookError::Timeout)??;
     answer
 }
 
-async fn read(body: Bytes, received_at: DateTime<Utc>) -> Result<Submission, ApiError> {
+async fn read(body: Bytes, received_at: DateTime<Utc>) -> Result<Submission, WebhookError> {
     if body.len() < LONG_BODY_BYTES {
         return Ok(Submission::read(body, received_at));
     }
     let reading = tokio::task::spawn_blocking(move || Submission::read(body, received_at));
-    reading.await.map_err(|_| ApiError::Panicked)
+    reading.await.map_err(|_| ServerError::Panicked.into())
 }

@@ -1,4 +1,4 @@
-//! The operator's listener: `/metrics`.
+//! `/metrics`, for Prometheus.
 
 use std::sync::Arc;
 
@@ -12,16 +12,13 @@ use crate::intake::Intake;
 use crate::spool::Spool;
 use crate::telemetry::metrics;
 
-/// The routes of the admin listener.
-pub fn router(handle: PrometheusHandle, intake: Arc<Intake>, spool: Spool) -> Router {
+/// Renders what was recorded, and what waits at the moment.
+pub fn router(recorded: PrometheusHandle, intake: Arc<Intake>, spool: Spool) -> Router {
     let render = move || async move {
         let waiting = spool.waiting();
         let age = waiting.age(clock::now());
         metrics::waiting(intake.waiting(), waiting.entries, waiting.bytes, age, intake.is_database_away());
-        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::render(&handle))
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::render(&recorded))
     };
-    Router::new()
-        .route("/metrics", get(render))
-        .fallback(super::error::not_found)
-        .method_not_allowed_fallback(super::error::not_found)
+    Router::new().route("/metrics", get(render))
 }

@@ -1,25 +1,18 @@
-//! What a caller is told when a request fails. Only this file knows status codes of failures. The text is
-//! for the caller: it names no secret, no expected value and nothing of the body.
+//! Why the webhook did not take what was posted. The text is for the caller: it names no secret, no expected value and
+//! nothing of the body.
 
-use std::any::Any;
-
-use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 
+use crate::http::server::{ServerError, failure};
 use crate::intake::Refusal;
-
-/// Seconds after which a refused request may be worth repeating.
-const RETRY_AFTER_SECONDS: &str = "2";
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
-    /// There is nothing at this path, or the secret in it is wrong.
-    #[error("there is nothing here")]
-    NotFound,
+pub enum WebhookError {
+    /// A wrong secret is answered like any path that does not exist.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// The body is not one JSON document. It is in quarantine.
     #[error("{0}; the bytes are kept in quarantine")]
     NotJson(String),
@@ -32,13 +25,12 @@ pub enum ApiError {
     /// The signature is missing or not that of the body.
     #[error("X-Hub-Signature-256 is missing or does not match the body")]
     BadSignature,
-    /// The body is longer than allowed.
+    /// The body is longer than so many bytes.
     #[error("the body is longer than {0} bytes (http.body_limit_bytes)")]
     TooLarge(usize),
-    /// The body did not arrive in time.
     #[error("the body did not arrive in time (http.request_timeout_ms)")]
     BodyTooSlow,
-    /// The connection broke off within the body.
+    /// The connection ended within the body.
     #[error("the body broke off")]
     BodyBroken,
     /// Nothing could be stored; the request is to be repeated.
@@ -47,15 +39,12 @@ pub enum ApiError {
     /// It may or may not have been stored.
     #[error("not stored in time (http.request_timeout_ms); repeat the request")]
     Timeout,
-    /// A fault of this program.
-    #[error("an internal error; repeat the request")]
-    Panicked,
 }
 
-impl ApiError {
+impl WebhookError {
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Server(error) => error.status_and_code(),
             Self::NotJson(_) => (StatusCode::BAD_REQUEST, "not_json"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "address_not_allowed"),
             Self::WrongVerifyToken => (StatusCode::FORBIDDEN, "wrong_verify_token"),
@@ -67,29 +56,12 @@ impl ApiError {
             Self::NotStored(Refusal::Closed) => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             Self::NotStored(Refusal::Away) => (StatusCode::SERVICE_UNAVAILABLE, "not_stored"),
             Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
-            Self::Panicked => (StatusCode::SERVICE_UNAVAILABLE, "internal"),
         }
     }
 }
 
-impl IntoResponse for ApiError {
+impl IntoResponse for WebhookError {
     fn into_response(self) -> Response {
-        let (status, code) = self.status_and_code();
-        let body = Json(json!({ "error": { "code": code, "message": self.to_string() } }));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            (status, [(RETRY_AFTER, RETRY_AFTER_SECONDS)], body).into_response()
-        } else {
-            (status, body).into_response()
-        }
+        failure(self.status_and_code(), &self)
     }
-}
-
-/// Any path that does not exist.
-pub async fn not_found() -> ApiError {
-    ApiError::NotFound
-}
-
-/// The panic itself has been logged by the panic hook, without its message.
-pub fn panicked(_: Box<dyn Any + Send>) -> Response {
-    ApiError::Panicked.into_response()
 }

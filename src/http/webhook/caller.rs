@@ -6,10 +6,7 @@ use axum::http::HeaderMap;
 use ipnet::IpNet;
 
 use crate::config::Webhook;
-
-/// The address at the other end of the connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
+use crate::http::server::Peer;
 
 /// Whether the caller may post.
 pub fn is_allowed(webhook: &Webhook, peer: Peer, headers: &HeaderMap) -> bool {

@@ -1,0 +1,35 @@
+//! What holds for the routes of all doors of a listener.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::response::Response;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+use tracing::Span;
+
+use super::error::{not_found, panicked};
+use crate::telemetry::metrics;
+
+/// Answers where no door is, and where a handler panics.
+pub fn guarded(doors: Router) -> Router {
+    let routes = doors.fallback(not_found).method_not_allowed_fallback(not_found);
+    routes.layer(CatchPanicLayer::custom(panicked))
+}
+
+/// The same for the public listener: each request is counted and traced, by its route and never by its path, which
+/// holds the secret.
+pub fn observed(doors: Router) -> Router {
+    let span = |request: &Request| {
+        let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+        tracing::debug_span!("request", method = %request.method(), route)
+    };
+    let answered = |response: &Response<Body>, took: Duration, _: &Span| {
+        metrics::request(response.status().as_u16());
+        tracing::debug!(status = response.status().as_u16(), took_us = took.as_micros(), "answered");
+    };
+    let trace = TraceLayer::new_for_http().make_span_with(span).on_request(()).on_response(answered).on_failure(());
+    guarded(doors).layer(trace)
+}
