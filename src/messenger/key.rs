@@ -4,6 +4,10 @@
 //! differ between repetitions, which carry freshly signed attachment URLs. Everything else is its kind, its page
 //! and its canonical JSON, because forwarders reorder keys and escape characters differently. A note is part of
 //! the key, so that an event that could not be folded does not stand in the way of its better twin.
+//!
+//! **A key is a contract on disk.** Journals know their events by it: under another key the same event would be stored
+//! a second time. So every change of the code keeps all keys (`tests/data/keys.tsv` pins them), or is a decision of its
+//! own, with a migration of the journals that exist.
 
 use std::borrow::Cow;
 
