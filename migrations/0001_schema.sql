@@ -1,5 +1,5 @@
 -- The journal (`events`), the state that is folded from it, and what could not be stored. The functions that write them are
--- no migration: see src/store/functions.rs.
+-- no part of the migrations: see src/store/functions.rs.
 --
 -- Ids are text and never null: an event that names no user or page has ''. They are bytes to us, hence collate "C": no
 -- locale compares them, and no new version of a locale library puts their indexes in disorder. Every unique key contains
@@ -188,15 +188,15 @@ create table journal_horizon (
     begins_at timestamptz not null
 );
 
--- Which functions `migrate` has installed, and for which release: those of the last two stay.
+-- What `migrate` has installed beside the tables, and which release calls it: the last two are kept.
 create table installed_functions (
-    hash         text        not null,
+    name         text        not null,
     release      text        not null,
     installed_at timestamptz not null default now(),
-    primary key (hash, release)
+    primary key (name, release)
 );
 
-comment on table installed_functions is 'Internal: the functions and types whose names end in a hash, and the releases that call them.';
+comment on table installed_functions is 'Internal: the functions and row types by which the service writes, and the releases that call them.';
 
 create view message_status as
 select

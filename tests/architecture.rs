@@ -1,5 +1,5 @@
-//! The floors of `ARCHITECTURE.md`, enforced: a module uses only modules on floors below its own, and no
-//! two files need each other.
+//! The floors of `ARCHITECTURE.md`, enforced: a module of `src` uses only modules on floors below its own; and no
+//! two files need each other, neither in `src` nor in any other crate of ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -36,11 +36,19 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A file's module path below the crate: `http::webhook`; the crate's own files are `lib` and `main`.
-fn module(path: &Path) -> String {
-    let relative = path.strip_prefix(format!("{ROOT}/src")).unwrap().with_extension("");
-    let parts: Vec<_> = relative.iter().map(|part| part.to_str().unwrap()).filter(|part| *part != "mod").collect();
-    parts.join("::")
+/// The folders that are a crate each: the service, the contest, and the libraries, where there are any.
+fn crates() -> Vec<PathBuf> {
+    let libraries = std::fs::read_dir(format!("{ROOT}/crates")).into_iter().flatten();
+    let libraries = libraries.map(|library| library.unwrap().path().join("src"));
+    ["src", "benches/contest"].map(|folder| Path::new(ROOT).join(folder)).into_iter().chain(libraries).collect()
+}
+
+/// A file's module path as the crate in this folder writes it: `crate::http::webhook`; its root is `crate`.
+fn module(folder: &Path, file: &Path) -> String {
+    let root = if folder.join("lib.rs").exists() { "lib" } else { "main" };
+    let relative = file.strip_prefix(folder).unwrap().with_extension("");
+    let parts = relative.iter().map(|part| part.to_str().unwrap()).filter(|part| *part != "mod" && *part != root);
+    std::iter::once("crate").chain(parts).collect::<Vec<_>>().join("::")
 }
 
 /// The code without comments and without its own tests.
@@ -72,12 +80,10 @@ fn paths_after<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
 fn a_module_uses_only_floors_below_it() {
     let floors = floors();
     let mut seen = BTreeSet::new();
-    for file in files(Path::new(&format!("{ROOT}/src"))) {
-        let module = module(&file);
-        let own = module.split("::").next().unwrap();
-        if own == "lib" {
-            continue;
-        }
+    let folder = Path::new(ROOT).join("src");
+    for file in files(&folder) {
+        let module = module(&folder, &file);
+        let Some(own) = module.split("::").nth(1) else { continue };
         let floor = floors.get(own).unwrap_or_else(|| panic!("{own} has no floor in ARCHITECTURE.md"));
         seen.insert(own.to_owned());
         let code = code(&file);
@@ -94,40 +100,49 @@ fn a_module_uses_only_floors_below_it() {
 
 #[test]
 fn no_two_files_need_each_other() {
-    let paths = files(Path::new(&format!("{ROOT}/src")));
-    let modules: BTreeSet<String> = paths.iter().map(|path| module(path)).collect();
-    let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for path in &paths {
-        let (own, code) = (module(path), code(path));
-        let is_parent = path.ends_with("mod.rs");
-        let parent = own.rsplit_once("::").map_or(String::new(), |(parent, _)| parent.to_owned());
-        let mut used: Vec<String> = paths_after(&code, "crate::").into_iter().map(str::to_owned).collect();
-        if is_parent {
-            used.extend(paths_after(&code, "\nmod ").into_iter().map(|name| format!("{own}::{name}")));
-        } else {
-            used.extend(paths_after(&code, "super::").into_iter().map(|name| format!("{parent}::{name}")));
-        }
-        // The longest part of the path that is a file; an item of a parent is the parent's file.
-        let file_of = |path: String| {
-            let mut path = path.as_str();
-            while !modules.contains(path) {
-                path = path.rsplit_once("::")?.0;
+    for folder in crates() {
+        let mut needs = needs(&folder);
+        assert!(needs.len() > 1, "{} is a crate", folder.display());
+        // Taking away what needs nothing, again and again, leaves the circles.
+        loop {
+            let is_free = |(own, used): (&String, &BTreeSet<String>)| used.is_empty().then(|| own.clone());
+            let free: BTreeSet<String> = needs.iter().filter_map(is_free).collect();
+            if free.is_empty() {
+                break;
             }
-            Some(path.to_owned())
-        };
-        let used: BTreeSet<String> = used.into_iter().filter_map(file_of).filter(|used| *used != own).collect();
-        needs.insert(own, used);
-    }
-    // Taking away what needs nothing, again and again, leaves the circles.
-    loop {
-        let free: Vec<String> = needs.iter().filter(|(_, used)| used.is_empty()).map(|(own, _)| own.clone()).collect();
-        if free.is_empty() {
-            break;
+            needs.retain(|own, _| !free.contains(own));
+            for used in needs.values_mut() {
+                used.retain(|used| !free.contains(used));
+            }
         }
-        needs.retain(|own, _| !free.contains(own));
-        for used in needs.values_mut() {
-            used.retain(|used| !free.contains(used));
-        }
+        assert!(needs.is_empty(), "circles in {} among {needs:#?}", folder.display());
     }
-    assert!(needs.is_empty(), "circles among {needs:#?}");
+}
+
+/// What other files of its crate each file needs, all by their module paths.
+fn needs(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let codes: BTreeMap<_, _> = files(folder).iter().map(|file| (module(folder, file), code(file))).collect();
+    // A module from elsewhere (`#[path = "…"] mod support`) needs nothing here.
+    let borrowed = paths_after(&codes["crate"], "\"]\nmod ").into_iter().map(|name| format!("crate::{name}"));
+    let mut needs: BTreeMap<_, _> = borrowed.map(|module| (module, BTreeSet::new())).collect();
+    let modules: BTreeSet<String> = codes.keys().chain(needs.keys()).cloned().collect();
+    // The longest part of the path that is a file; an item of a parent is the parent's file.
+    let file_of = |path: String| {
+        let mut path = path.as_str();
+        while !modules.contains(path) {
+            path = path.rsplit_once("::")?.0;
+        }
+        Some(path.to_owned())
+    };
+    for (own, code) in &codes {
+        let parent = own.rsplit_once("::").map_or("crate", |(parent, _)| parent);
+        // A parent needs the files that it declares.
+        let used = [("crate::", "crate"), ("super::", parent), ("\nmod ", own), ("\npub mod ", own)]
+            .into_iter()
+            .flat_map(|(prefix, base)| paths_after(code, prefix).into_iter().map(move |path| format!("{base}::{path}")))
+            .filter_map(file_of)
+            .filter(|used| used != own);
+        needs.insert(own.clone(), used.collect());
+    }
+    needs
 }

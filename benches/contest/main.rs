@@ -10,6 +10,7 @@ mod naive;
 mod parse_only;
 mod plan;
 mod report;
+mod stage;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod usage;
@@ -56,7 +57,7 @@ async fn main() -> Result<()> {
         Some(OwnServer::ServeParseOnly) => contender::serve(parse_only::router()).await,
         None => match growth {
             Some(most) => growth::run(most, rounds, seconds).await,
-            None => plan::run(rounds, seconds, &only).await,
+            None => stage::run(rounds, seconds, &only).await,
         },
     }
 }

@@ -5,8 +5,9 @@
 //! and its canonical JSON, because forwarders reorder keys and escape characters differently. A note is part of
 //! the key, so that an event that could not be folded does not stand in the way of its better twin.
 //!
-//! Keys are a contract on disk: every journal holds them, and a key that came out otherwise would store a known event
-//! once more. `tests/keys.rs` pins them. A change keeps them, or is a decision of its own with a migration.
+//! **A key is a contract on disk.** Journals know their events by it: under another key the same event would be stored
+//! a second time. So every change of the code keeps all keys (`tests/data/keys.tsv` pins them), or is a decision of its
+//! own, with a migration of the journals that exist.
 
 use std::borrow::Cow;
 

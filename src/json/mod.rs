@@ -10,8 +10,8 @@
 //! refused by, sonic-rs, simd-json, nojson, json-syntax, jsontape and jsonc-parser; places of values are not told by jiter,
 //! simd-json and jsontape. `serde_json`'s `RawValue`, level by level, keeps everything, but reads each level anew: a minute for
 //! 100,000 brackets. hifijson's lexer keeps everything too, but is no index and tells no place of an error. For decimals,
-//! bigdecimal refuses `0e99999999999999999999`, which is JSON, and takes 100 ms for `1e1000000`; rust_decimal and fastnum end
-//! at some digits.
+//! bigdecimal refuses `0e99999999999999999999`, which is JSON, and takes 100 ms for `1e1000000`; `rust_decimal` and fastnum
+//! end at some digits.
 
 mod decimal;
 mod document;

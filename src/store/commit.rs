@@ -11,7 +11,7 @@ use super::functions;
 use super::journal::{self, EventRow, Months};
 use super::quarantine::Quarantined;
 use super::session::Session;
-use super::state::StateRows;
+use super::state_rows::StateRows;
 use crate::event::Event;
 use crate::state::State;
 
@@ -42,13 +42,13 @@ impl Session {
     /// Then nothing counts as stored; the kind of error tells what to do.
     pub async fn commit(&mut self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
         let mut connection = self.take().await?;
-        let Ok(committed) = timeout(COMMIT_BUDGET, write(&mut connection, &self.store.months, batch)).await else {
+        let Ok(committed) = timeout(COMMIT_BUDGET, write(&mut connection, &mut self.months, batch)).await else {
             return Err(StoreError::Slow);
         };
         match &committed {
             // Perhaps it leads to a server that is no longer the right one, or knows types that have been made anew.
             Err(StoreError::Away(_) | StoreError::Lost(_)) => return committed,
-            Err(StoreError::NoMonth) => self.store.months.forget(),
+            Err(StoreError::NoMonth) => self.months.forget(),
             Ok(_) | Err(_) => {}
         }
         self.keep(connection);
@@ -56,7 +56,7 @@ impl Session {
     }
 }
 
-async fn write(connection: &mut PgConnection, months: &Months, batch: &Batch<'_>) -> Result<Committed, StoreError> {
+async fn write(connection: &mut PgConnection, months: &mut Months, batch: &Batch<'_>) -> Result<Committed, StoreError> {
     months.prepare(connection, &batch.events).await?;
     let timed = journal::settle(connection, &batch.events).await?;
     let distinct = journal::distinct(&timed);

@@ -1,21 +1,19 @@
 //! The functions by which rows are stored, and the composite types that they take: made from the rows of this folder and
 //! the SQL beside them, and installed by `migrate`.
 //!
-//! Their names end in a hash of all their text, so that a changed column or merge gets new names by itself, and a running
-//! service of the version before goes on calling what it knows. What this release and the one before have installed stays;
-//! what is older is dropped. The table `installed_functions` says which hash belongs to which release.
+//! Each name ends in a hash of its definition. So a changed column or merge gets new names by itself, and a running service
+//! of the version before goes on calling what it knows. The table `installed_functions` says which release calls what: what
+//! this release and the last one before it call stays, the rest is dropped.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::journal::{self, EventRow};
 use super::quarantine::{self, Quarantined};
-use super::row::RowType;
-use super::state::TABLES;
-use super::state_table::StateTable;
+use super::row::{RowType, installed_name};
+use super::tables::TABLES;
 
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
@@ -25,97 +23,132 @@ const LOCK: i64 = 0x0066_756e_6374;
 const EVENT: RowType = RowType::of::<EventRow<'_>>();
 const QUARANTINED: RowType = RowType::of::<Quarantined<'_>>();
 
-/// 12 hexadecimal digits of the SHA-256 over the text of all types and functions.
-static HASH: LazyLock<String> = LazyLock::new(|| hex::encode(&Sha256::digest(definitions("").join("\n"))[..6]));
+static FUNCTIONS: LazyLock<Functions> = LazyLock::new(Functions::new);
 
 /// The statement that stores a batch: rows of the journal, of each state table in order, and of the quarantine. It answers
 /// with the positions (from 1) of the events that the journal had already.
-pub static STORE: LazyLock<String> = LazyLock::new(|| format!("select {}($1, $2, $3, $4, $5, $6)", installed("store")));
+pub static STORE: LazyLock<String> =
+    LazyLock::new(|| format!("select {}($1, $2, $3, $4, $5, $6)", FUNCTIONS.store.name));
 
-/// The name that a function or type of this program has in the database.
-pub fn installed(name: &str) -> String {
-    format!("{name}_{}", *HASH)
+/// A function.
+struct Function {
+    /// With the hash.
+    name: String,
+    arguments: usize,
+    /// What stands behind the name in `create function …`.
+    definition: String,
 }
 
-/// The name of the function that merges rows into a table.
-pub fn merge(table: &StateTable) -> String {
-    installed(&format!("merge_{}", table.name))
-}
-
-/// The statements that make everything, with `suffix` behind each name.
-fn definitions(suffix: &str) -> Vec<String> {
-    let types = [&EVENT, &QUARANTINED].into_iter().chain(TABLES.iter().map(|table| &table.row));
-    let mut statements: Vec<_> = types.map(|row| composite(row, suffix)).collect();
-    let mut function = |name: &str, arguments: &str, returns: &str, body: &str| {
-        statements.push(format!(
-            "create function {name}{suffix}({arguments}) returns {returns} language plpgsql as $function$\n\
-             {body}\n$function$"
-        ));
-    };
-    let rows = |row: &RowType| format!("rows {}{suffix}[]", row.name);
-    let run = |statement: &str| format!("begin\n{statement};\nend");
-    function("journal", &rows(&EVENT), "bigint[]", journal::INSERT);
-    for table in &TABLES {
-        function(&format!("merge_{}", table.name), &rows(&table.row), "void", &run(table.merge));
+impl Function {
+    fn new(name: &str, arguments: &[(String, &RowType)], returns: &str, body: &str) -> Self {
+        let list: Vec<_> = arguments.iter().map(|(name, row)| format!("{name} {}[]", row.installed_name())).collect();
+        let list = list.join(", ");
+        let definition = format!("({list}) returns {returns} language plpgsql as $function$\n{body}\n$function$");
+        Self { name: installed_name(name, &definition), arguments: arguments.len(), definition }
     }
-    function("quarantine", &rows(&QUARANTINED), "void", &run(quarantine::INSERT));
-    let (arguments, body) = store(suffix);
-    function("store", &arguments, "bigint[]", &body);
-    statements
+
+    /// One that takes `rows`.
+    fn of_rows(name: &str, row: &RowType, returns: &str, body: &str) -> Self {
+        Self::new(name, &[("rows".to_owned(), row)], returns, body)
+    }
 }
 
-fn composite(row: &RowType, suffix: &str) -> String {
-    let columns: Vec<_> = (row.columns)().into_iter().map(|(name, column)| format!("{name} {column}")).collect();
-    format!("create type {}{suffix} as ({})", row.name, columns.join(", "))
+/// All of them.
+struct Functions {
+    journal: Function,
+    /// One a state table, in their order.
+    merges: Vec<Function>,
+    quarantine: Function,
+    store: Function,
 }
 
-/// Arguments and body of the function that stores a batch: the journal first, then what it tells, if anything is new.
+impl Functions {
+    fn new() -> Self {
+        let run = |statement: &str| format!("begin\n{statement};\nend");
+        let journal = Function::of_rows("journal", &EVENT, "bigint[]", journal::INSERT);
+        let quarantine = Function::of_rows("quarantine", &QUARANTINED, "void", &run(quarantine::INSERT));
+        let merges = TABLES.iter();
+        let merges = merges.map(|table| Function::of_rows(&table.merge_name(), &table.row, "void", &run(table.merge)));
+        let merges: Vec<_> = merges.collect();
+        let store = store(&journal, &merges, &quarantine);
+        Self { journal, merges, quarantine, store }
+    }
+
+    /// In an order in which they can be made.
+    fn all(&self) -> impl Iterator<Item = &Function> {
+        [&self.journal, &self.quarantine].into_iter().chain(&self.merges).chain([&self.store])
+    }
+
+    /// Each with its name: types, then functions.
+    fn statements(&self) -> Vec<(String, String)> {
+        let types = [&EVENT, &QUARANTINED].into_iter().chain(TABLES.iter().map(|table| &table.row));
+        let types = types.map(|row| {
+            let name = row.installed_name();
+            let statement = format!("create type {name} {}", row.definition());
+            (name, statement)
+        });
+        let functions = self
+            .all()
+            .map(|Function { name, definition, .. }| (name.clone(), format!("create function {name}{definition}")));
+        types.chain(functions).collect()
+    }
+}
+
+/// Journals first, then merges what the events tell, if any of them is new.
 ///
 /// What repeated events tell is merged again when new ones stand beside them: it changes nothing, since every merge is
 /// idempotent, and asking for each row whether it is new would cost every batch.
-fn store(suffix: &str) -> (String, String) {
-    let mut arguments = format!("new_events {}{suffix}[]", EVENT.name);
-    let mut merges = String::new();
-    for StateTable { name, row, .. } in &TABLES {
+fn store(journal: &Function, merges: &[Function], quarantine: &Function) -> Function {
+    let argument = |name: &str| format!("new_{name}");
+    let mut arguments = vec![(argument("events"), &EVENT)];
+    let mut run_merges = String::new();
+    for (table, merge) in TABLES.iter().zip(merges) {
+        let rows = argument(table.name);
         // Writing to a string cannot fail.
-        let _ = write!(arguments, ", new_{name} {}{suffix}[]", row.name);
-        let _ =
-            write!(merges, "\nif cardinality(new_{name}) > 0 then perform merge_{name}{suffix}(new_{name}); end if;");
+        let _ = writeln!(run_merges, "if cardinality({rows}) > 0 then perform {}({rows}); end if;", merge.name);
+        arguments.push((rows, &table.row));
     }
-    let _ = write!(arguments, ", new_quarantine {}{suffix}[]", QUARANTINED.name);
+    arguments.push((argument("quarantine"), &QUARANTINED));
     let body = format!(
-        "declare\nknown bigint[] := journal{suffix}(new_events);\n\
-         begin\nif cardinality(known) < cardinality(new_events) then{merges}\nend if;\n\
-         if cardinality(new_quarantine) > 0 then perform quarantine{suffix}(new_quarantine); end if;\n\
-         return known;\nend"
+        "declare\nknown bigint[] := {}(new_events);\n\
+         begin\nif cardinality(known) < cardinality(new_events) then\n{run_merges}end if;\n\
+         if cardinality(new_quarantine) > 0 then perform {}(new_quarantine); end if;\n\
+         return known;\nend",
+        journal.name, quarantine.name
     );
-    (arguments, body)
+    Function::new("store", &arguments, "bigint[]", &body)
+}
+
+/// The name of the function that merges rows into a state table.
+pub fn merge(table: &str) -> &'static str {
+    let position = TABLES.iter().position(|known| known.name == table);
+    position.map_or("", |position| &FUNCTIONS.merges[position].name)
 }
 
 /// Whether this release has installed its functions.
 pub async fn are_installed(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    let of_release = "select exists (select from installed_functions where hash = $1 and release = $2)";
-    sqlx::query_scalar(of_release).bind(HASH.as_str()).bind(RELEASE).fetch_one(connection).await
+    // The last one made, in the transaction that made them all.
+    let statement = "select exists (select from installed_functions where name = $1 and release = $2)";
+    sqlx::query_scalar(statement).bind(&FUNCTIONS.store.name).bind(RELEASE).fetch_one(connection).await
 }
 
-/// Installs this release's functions if they are not there, and drops those of releases before the last.
+/// Installs what this release calls and is not there yet, and drops what neither this one nor the last one before it calls.
 pub async fn install(connection: &mut PgConnection) -> sqlx::Result<()> {
     if are_installed(connection).await? {
         return Ok(());
     }
     let mut transaction = connection.begin().await?;
     sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
-    // Another process may have been here, or another release had the same ones.
-    let has_hash = "select exists (select from installed_functions where hash = $1)";
-    let has_hash: bool = sqlx::query_scalar(has_hash).bind(HASH.as_str()).fetch_one(&mut *transaction).await?;
-    if !has_hash {
-        for statement in definitions(&installed("")) {
+    for (name, statement) in FUNCTIONS.statements() {
+        let is_there = "select exists (select from installed_functions where name = $1)";
+        let is_there: bool = sqlx::query_scalar(is_there).bind(&name).fetch_one(&mut *transaction).await?;
+        if !is_there {
             transaction.execute(AssertSqlSafe(statement)).await?;
         }
-        check(&mut transaction).await?;
+        let remember = "insert into installed_functions (name, release) values ($1, $2) on conflict do nothing";
+        sqlx::query(remember).bind(&name).bind(RELEASE).execute(&mut *transaction).await?;
     }
-    let add = "insert into installed_functions (hash, release) values ($1, $2) on conflict do nothing";
-    sqlx::query(add).bind(HASH.as_str()).bind(RELEASE).execute(&mut *transaction).await?;
+    check(&mut transaction).await?;
     sweep(&mut transaction).await?;
     transaction.commit().await
 }
@@ -123,16 +156,14 @@ pub async fn install(connection: &mut PgConnection) -> sqlx::Result<()> {
 /// Calls each function without rows: then PostgreSQL reads and plans all SQL in them, and an error shows here instead of
 /// in the first batch.
 async fn check(connection: &mut PgConnection) -> sqlx::Result<()> {
-    let names = ["journal", "quarantine"].map(installed).into_iter().chain(TABLES.iter().map(merge));
-    for name in names {
-        connection.execute(AssertSqlSafe(format!("select {name}('{{}}')"))).await?;
+    for Function { name, arguments, .. } in FUNCTIONS.all() {
+        let none = vec!["'{}'"; *arguments].join(", ");
+        connection.execute(AssertSqlSafe(format!("select {name}({none})"))).await?;
     }
-    let arguments = vec!["'{}'"; TABLES.len() + 2].join(", ");
-    connection.execute(AssertSqlSafe(format!("select {}({arguments})", installed("store")))).await?;
     Ok(())
 }
 
-/// Drops what neither this release nor the last one before it has installed.
+/// Drops what is called neither by this release nor by the last one before it.
 async fn sweep(connection: &mut PgConnection) -> sqlx::Result<()> {
     let forget = "
         delete from installed_functions
@@ -140,26 +171,25 @@ async fn sweep(connection: &mut PgConnection) -> sqlx::Result<()> {
           and release <> (
               select release from installed_functions where release <> $1 order by installed_at desc limit 1
           )
-        returning hash";
+        returning name";
     let forgotten: Vec<String> = sqlx::query_scalar(forget).bind(RELEASE).fetch_all(&mut *connection).await?;
+    // Functions before the types that they take.
     let drops = "
+        with unused as (select unnest($1::text[]) as name except select name from installed_functions)
         select statement
         from (
-            select 1 as turn, right(proname, 13) as suffix, format('drop function %s', oid::regprocedure) as statement
-            from pg_proc
+            select 1 as turn, format('drop function %s', oid::regprocedure) as statement
+            from pg_proc join unused on name = proname
             where pronamespace = current_schema()::regnamespace
             union all
-            select 2, right(typname, 13), format('drop type %s', oid::regtype)
-            from pg_type
-            where typnamespace = current_schema()::regnamespace and typtype = 'c'
-        ) as dropped
-        where suffix = '_' || $1 and not exists (select from installed_functions where hash = $1)
+            select 2, format('drop type %s', oid::regtype)
+            from pg_type join unused on name = typname
+            where typnamespace = current_schema()::regnamespace
+        ) as drops
         order by turn";
-    for hash in forgotten {
-        let drops: Vec<String> = sqlx::query_scalar(drops).bind(hash).fetch_all(&mut *connection).await?;
-        for statement in drops {
-            connection.execute(AssertSqlSafe(statement)).await?;
-        }
+    let drops: Vec<String> = sqlx::query_scalar(drops).bind(forgotten).fetch_all(&mut *connection).await?;
+    for statement in drops {
+        connection.execute(AssertSqlSafe(statement)).await?;
     }
     Ok(())
 }

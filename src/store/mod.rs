@@ -18,9 +18,10 @@ mod row;
 mod schema;
 mod session;
 mod shadow;
-mod state;
+mod state_rows;
 mod state_table;
 mod subscriptions;
+mod tables;
 mod uploads;
 mod views;
 

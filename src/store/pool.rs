@@ -7,7 +7,6 @@ use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::error::StoreError;
-use super::journal::Months;
 
 /// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
 /// a request may take.
@@ -27,7 +26,6 @@ const SETTINGS: &str = "set statement_timeout = '3s'; set lock_timeout = 0";
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: PgPool,
-    pub(super) months: Months,
 }
 
 impl Store {
@@ -43,7 +41,7 @@ impl Store {
             .acquire_timeout(patience)
             .after_connect(|connection, _| Box::pin(async { connection.execute(SETTINGS).await.map(drop) }))
             .connect_lazy_with(options.application_name("sobot-hook").disable_statement_logging());
-        Ok(Self { pool, months: Months::default() })
+        Ok(Self { pool })
     }
 
     /// A new connection with the settings of a writer.

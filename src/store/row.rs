@@ -1,27 +1,43 @@
 //! Rows as PostgreSQL's composite types: the installed functions take arrays of them.
 
+use sha2::{Digest, Sha256};
 use sqlx::postgres::PgTypeInfo;
 
 /// A struct that is sent as a composite type, whose columns are its fields.
 pub trait Row {
-    /// The type's name, without the hash that [`super::functions`] adds.
+    /// The type's name, to which [`RowType::installed_name`] adds a hash.
     const NAME: &'static str;
 
     /// Name and type of each column.
     fn columns() -> Vec<(&'static str, PgTypeInfo)>;
 }
 
-/// A composite type.
+/// The composite type of a row.
 pub struct RowType {
-    /// Without the hash.
-    pub name: &'static str,
-    pub columns: fn() -> Vec<(&'static str, PgTypeInfo)>,
+    name: &'static str,
+    columns: fn() -> Vec<(&'static str, PgTypeInfo)>,
 }
 
 impl RowType {
     pub const fn of<R: Row>() -> Self {
         Self { name: R::NAME, columns: R::columns }
     }
+
+    /// What stands behind `create type …`.
+    pub fn definition(&self) -> String {
+        let columns: Vec<_> = (self.columns)().into_iter().map(|(name, column)| format!("{name} {column}")).collect();
+        format!("as ({})", columns.join(", "))
+    }
+
+    pub fn installed_name(&self) -> String {
+        installed_name(self.name, &self.definition())
+    }
+}
+
+/// The name that a type or function has in the database: with 12 hexadecimal digits of the SHA-256 of its definition, so
+/// that another definition has another name.
+pub fn installed_name(name: &str, definition: &str) -> String {
+    format!("{name}_{}", hex::encode(&Sha256::digest(definition)[..6]))
 }
 
 /// Defines such a struct. The composite type is made from it, so that a column stands in one place.
@@ -49,7 +65,7 @@ macro_rules! row {
         impl sqlx::Type<sqlx::Postgres> for $row<'_> {
             fn type_info() -> sqlx::postgres::PgTypeInfo {
                 static NAME: std::sync::LazyLock<String> =
-                    std::sync::LazyLock::new(|| $crate::store::functions::installed($name));
+                    std::sync::LazyLock::new(|| $crate::store::row::RowType::of::<$row<'_>>().installed_name());
                 sqlx::postgres::PgTypeInfo::with_name(&NAME)
             }
         }
@@ -57,7 +73,7 @@ macro_rules! row {
         impl sqlx::postgres::PgHasArrayType for $row<'_> {
             fn array_type_info() -> sqlx::postgres::PgTypeInfo {
                 static NAME: std::sync::LazyLock<String> =
-                    std::sync::LazyLock::new(|| format!("_{}", $crate::store::functions::installed($name)));
+                    std::sync::LazyLock::new(|| format!("_{}", $crate::store::row::RowType::of::<$row<'_>>().installed_name()));
                 sqlx::postgres::PgTypeInfo::with_name(&NAME)
             }
         }

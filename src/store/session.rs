@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sqlx::PgConnection;
 
 use super::error::StoreError;
+use super::journal::Months;
 use super::pool::Store;
 
 /// A connection that has been idle for longer may have been cut by something between us and PostgreSQL.
@@ -14,7 +15,8 @@ const IDLE_TIME: Duration = Duration::from_mins(1);
 /// The connection of one writer, opened when it is needed.
 #[derive(Debug)]
 pub struct Session {
-    pub(super) store: Store,
+    store: Store,
+    pub(super) months: Months,
     /// With the time when it was last used.
     idle: Option<(PgConnection, Instant)>,
 }
@@ -23,7 +25,7 @@ impl Store {
     /// A session without a connection yet.
     #[must_use]
     pub fn session(&self) -> Session {
-        Session { store: self.clone(), idle: None }
+        Session { store: self.clone(), months: Months::default(), idle: None }
     }
 }
 

@@ -12,8 +12,9 @@ use sqlx::{AssertSqlSafe, Executor, Postgres, Row, Transaction};
 
 use super::error::StoreError;
 use super::pool::Store;
-use super::state::{StateRows, TABLES};
+use super::state_rows::StateRows;
 use super::state_table::StateTable;
+use super::tables::TABLES;
 use crate::dialect;
 use crate::event::{Container, Journaled};
 use crate::ids::EventKey;

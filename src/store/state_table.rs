@@ -17,3 +17,10 @@ pub struct StateTable {
     /// Merges an array of rows, named `rows`, into the table: one statement, which a function wraps.
     pub merge: &'static str,
 }
+
+impl StateTable {
+    /// What its merge is called, before it has a hash.
+    pub fn merge_name(&self) -> String {
+        format!("merge_{}", self.name)
+    }
+}

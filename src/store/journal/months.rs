@@ -5,7 +5,6 @@
 //! them, and every writer behind it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Datelike, Months as MonthCount, NaiveDate, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -19,38 +18,36 @@ const LOCK: i64 = 0x0073_6f62_6f74;
 /// The first month with a partition of its own; what is older rests in `events_before_2016_04`.
 const FIRST: (i32, u32) = (2016, 4);
 
-/// The months that are known to exist.
-#[derive(Debug, Clone, Default)]
+/// The months that a session knows to exist.
+#[derive(Debug, Default)]
 pub struct Months {
-    known: Arc<Mutex<BTreeSet<NaiveDate>>>,
+    known: BTreeSet<NaiveDate>,
 }
 
 impl Months {
     /// Makes the months that these events need.
-    pub async fn prepare(&self, connection: &mut PgConnection, events: &[&Event]) -> Result<(), StoreError> {
+    pub async fn prepare(&mut self, connection: &mut PgConnection, events: &[&Event]) -> Result<(), StoreError> {
         // An event that is timed by its receipt may have been received before: its month then exists.
         for event in events {
-            self.make(connection, event.occurred_at).await?;
-        }
-        Ok(())
-    }
-
-    /// Makes one month.
-    pub async fn make(&self, connection: &mut PgConnection, at: DateTime<Utc>) -> Result<(), StoreError> {
-        if let Some(month) = month(at).filter(|month| !self.known().contains(month)) {
-            create(connection, month).await?;
-            self.known().insert(month);
+            if let Some(month) = month(event.occurred_at).filter(|month| !self.known.contains(month)) {
+                create(connection, month).await?;
+                self.known.insert(month);
+            }
         }
         Ok(())
     }
 
     /// A month may have been dropped.
-    pub fn forget(&self) {
-        self.known().clear();
+    pub fn forget(&mut self) {
+        self.known.clear();
     }
+}
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<NaiveDate>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+/// Makes the month of a time unless it exists.
+pub async fn make(connection: &mut PgConnection, at: DateTime<Utc>) -> Result<(), StoreError> {
+    match month(at) {
+        Some(month) => create(connection, month).await,
+        None => Ok(()),
     }
 }
 

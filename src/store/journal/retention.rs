@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
+use super::months;
 use crate::store::error::StoreError;
 use crate::store::pool::Store;
 
@@ -13,7 +14,7 @@ impl Store {
     /// PostgreSQL is away.
     pub async fn make_month(&self, at: DateTime<Utc>) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
-        self.months.make(&mut connection, at).await
+        months::make(&mut connection, at).await
     }
 
     /// Drops every month of the journal that ends at or before `before`, the first day of a month, and everything
@@ -67,7 +68,6 @@ impl Store {
             .execute(&mut connection)
             .await?;
         sqlx::query!("delete from first_receipts where occurred_at < $1", before).execute(&mut connection).await?;
-        self.months.forget();
         Ok(months)
     }
 }

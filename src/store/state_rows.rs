@@ -1,5 +1,5 @@
-//! What a batch adds to the state, as rows, and the tables that they are merged into. The merges of [`crate::state`] stand
-//! once more in SQL, in the folder of each table.
+//! What a batch adds to the state, as rows. The merges of [`crate::state`] stand once more in SQL, in the folder of each
+//! table.
 
 use sqlx::postgres::PgHasArrayType;
 use sqlx::{AssertSqlSafe, Encode, PgConnection, Postgres};
@@ -8,13 +8,9 @@ use super::conversations::{self, ConversationRow};
 use super::error::StoreError;
 use super::functions;
 use super::messages::{self, MessageRow};
-use super::state_table::StateTable;
 use super::subscriptions::{self, SubscriptionRow};
 use super::uploads::{self, UploadRow};
 use crate::state::State;
-
-/// In the order in which a transaction writes them.
-pub const TABLES: [StateTable; 4] = [messages::TABLE, conversations::TABLE, subscriptions::TABLE, uploads::TABLE];
 
 /// Each list holds a row once and is in one order for all transactions, so that no two wait for each other in a circle.
 pub struct StateRows<'e> {
@@ -36,14 +32,14 @@ impl<'e> StateRows<'e> {
 
     /// Merges the rows, into whatever tables of these names the connection finds first.
     pub async fn merge(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        merge(connection, &messages::TABLE, &self.messages).await?;
-        merge(connection, &conversations::TABLE, &self.conversations).await?;
-        merge(connection, &subscriptions::TABLE, &self.subscriptions).await?;
-        merge(connection, &uploads::TABLE, &self.uploads).await
+        merge(connection, messages::TABLE.name, &self.messages).await?;
+        merge(connection, conversations::TABLE.name, &self.conversations).await?;
+        merge(connection, subscriptions::TABLE.name, &self.subscriptions).await?;
+        merge(connection, uploads::TABLE.name, &self.uploads).await
     }
 }
 
-async fn merge<'q, R>(connection: &mut PgConnection, table: &StateTable, rows: &'q [R]) -> Result<(), StoreError>
+async fn merge<'q, R>(connection: &mut PgConnection, table: &str, rows: &'q [R]) -> Result<(), StoreError>
 where
     R: Encode<'q, Postgres> + sqlx::Type<Postgres> + PgHasArrayType + Sync,
 {
