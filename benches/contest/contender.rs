@@ -1,6 +1,7 @@
 //! Who takes part: real processes on one private PostgreSQL, each with a database of its own.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -10,7 +11,7 @@ use sqlx::{Executor, PgPool};
 use tokio::net::TcpListener;
 
 use crate::support::database::{self, Server};
-use crate::support::service::Service;
+use crate::support::service::{Service, program_at};
 
 /// A server that takes posts.
 pub struct Contender {
@@ -27,9 +28,12 @@ enum Process {
 impl Contender {
     /// The service as it is.
     pub fn hook(url: &str) -> Self {
-        let service = Service::start(url);
-        let webhook = service.webhook.clone();
-        Self { webhook, database: database::connect(url), process: Process::Hook(service) }
+        Self::service(Service::start(url), database::connect(url))
+    }
+
+    /// Another build of the service.
+    pub fn hook_of(program: &Path, url: &str) -> Self {
+        Self::service(Service::start_program(program_at(program), url, &[]), database::connect(url))
     }
 
     /// The service while its PostgreSQL is away.
@@ -37,8 +41,11 @@ impl Contender {
         // Nothing is ever drained.
         let room = [("SOBOT_HOOK__SPOOL__MAX_BYTES", "1099511627776")];
         let service = Service::start_with("postgres://nobody@localhost/nothing?host=/nonexistent", &room);
-        let webhook = service.webhook.clone();
-        Self { webhook, database: beside.clone(), process: Process::Hook(service) }
+        Self::service(service, beside.clone())
+    }
+
+    fn service(service: Service, database: PgPool) -> Self {
+        Self { webhook: service.webhook.clone(), database, process: Process::Hook(service) }
     }
 
     pub async fn naive(server: &Server) -> Result<Self> {

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
 use crate::contender::Contender;
 use crate::load::Load;
-use crate::measure::{measure, postmaster, season};
+use crate::measure::{in_turns, postmaster, season};
 use crate::report::{Figures, median, table};
 use crate::support::PATIENCE;
 use crate::support::database::{self, Server};
@@ -63,25 +63,10 @@ pub async fn run(most: u64, rounds: usize, seconds: u32) -> Result<()> {
                 .fetch_one(&grown.database)
                 .await?;
         eprintln!("{events} events: intake");
-        // In turns with an empty one, so that noise hits both alike.
         let empty = Contender::hook(&database::create(&server).await);
-        let (mut ratios, mut figures) = (Vec::new(), Vec::new());
-        for round in 0..=rounds {
-            let take = async |contender| measure(contender, &LOAD, postmaster, seconds).await;
-            // Whoever comes second also pays for what the first one has left to be written.
-            let (small, large) = if round % 2 == 0 {
-                let small = take(&empty).await?;
-                (small, take(&grown).await?)
-            } else {
-                let large = take(&grown).await?;
-                (take(&empty).await?, large)
-            };
-            if round > 0 {
-                ratios.push(large.events_per_second / small.events_per_second);
-                figures.push(large);
-            }
-        }
-        let of = |figure: fn(&Figures) -> f64| median(figures.iter().map(figure).collect());
+        let pairs = in_turns([&empty, &grown], &LOAD, postmaster, rounds, seconds).await?;
+        let ratios = pairs.iter().map(|[small, large]| large.events_per_second / small.events_per_second).collect();
+        let of = |figure: fn(&Figures) -> f64| median(pairs.iter().map(|[_, large]| figure(large)).collect());
         sizes.add_row([
             events.to_string(),
             format!("{:.0}", of(|figures| figures.events_per_second)),

@@ -1,6 +1,7 @@
 //! `./dev bench`: the service against what one would write instead and against the limits of the machine, all in one
 //! run, in turns, so that noise hits all alike. `PERFORMANCE.md` tells how to read it.
 
+mod against;
 mod contender;
 mod growth;
 mod in_server;
@@ -15,6 +16,8 @@ mod stage;
 mod support;
 mod usage;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -25,6 +28,9 @@ struct Arguments {
     /// Instead fill the journal to so many events, and show what becomes of intake and of the documented questions
     #[arg(long, value_name = "EVENTS", num_args = 0..=1, default_missing_value = "20000000")]
     growth: Option<u64>,
+    /// Instead measure the service in turns with another build of it, such as the version before
+    #[arg(long, value_name = "BINARY", conflicts_with = "growth")]
+    against: Option<PathBuf>,
     /// How often each contender takes its turn; medians are shown
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -51,13 +57,14 @@ enum OwnServer {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Arguments { growth, rounds, seconds, only, server, .. } = Arguments::parse();
+    let Arguments { growth, against, rounds, seconds, only, server, .. } = Arguments::parse();
     match server {
         Some(OwnServer::ServeNaive { url }) => contender::serve(naive::router(&url)?).await,
         Some(OwnServer::ServeParseOnly) => contender::serve(parse_only::router()).await,
-        None => match growth {
-            Some(most) => growth::run(most, rounds, seconds).await,
-            None => stage::run(rounds, seconds, &only).await,
+        None => match (growth, against) {
+            (Some(most), _) => growth::run(most, rounds, seconds).await,
+            (None, Some(program)) => against::run(&program, rounds, seconds, &only).await,
+            (None, None) => stage::run(rounds, seconds, &only).await,
         },
     }
 }

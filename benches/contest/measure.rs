@@ -1,4 +1,4 @@
-//! One load on one contender, and the ground that it is measured on.
+//! One load on one contender or on two in turns, and the ground that it is measured on.
 
 use anyhow::{Context, Result};
 use sqlx::{Executor, PgPool};
@@ -34,6 +34,29 @@ pub async fn measure(contender: &Contender, load: &Load, postmaster: u32, second
         peak_mebibytes: peak_mebibytes(contender.pid())?,
         ..Figures::of(used, answered.events)
     })
+}
+
+/// The same load on two contenders in turns, so that noise hits both alike. The first round is not counted.
+pub async fn in_turns(
+    pair: [&Contender; 2],
+    load: &Load,
+    postmaster: u32,
+    rounds: usize,
+    seconds: u32,
+) -> Result<Vec<[Figures; 2]>> {
+    let take = async |contender| measure(contender, load, postmaster, seconds).await;
+    let mut figures = Vec::new();
+    for round in 0..=rounds {
+        // Whoever comes second also pays for what the first one has left to be written.
+        let first = round % 2;
+        let came_first = take(pair[first]).await?;
+        let came_second = take(pair[1 - first]).await?;
+        let mut taken = [came_first, came_second];
+        taken.rotate_left(first);
+        figures.push(taken);
+    }
+    figures.remove(0);
+    Ok(figures)
 }
 
 /// The process of which all of PostgreSQL's are children.

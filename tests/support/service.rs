@@ -1,6 +1,7 @@
 //! The real program as a process, spoken to over real HTTP.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -26,9 +27,14 @@ pub struct Service {
     log: Arc<Mutex<Vec<String>>>,
 }
 
-/// The program, with nothing of the environment that the tests run in but what processes need.
+/// The program.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sobot-hook"));
+    program_at(Path::new(env!("CARGO_BIN_EXE_sobot-hook")))
+}
+
+/// Any build of it, with nothing of the environment that the tests run in but what processes need.
+pub fn program_at(path: &Path) -> Command {
+    let mut command = Command::new(path);
     command.env_clear().envs(std::env::vars().filter(|(name, _)| ["PATH", "HOME", "TMPDIR"].contains(&name.as_str())));
     command.current_dir(env!("CARGO_TARGET_TMPDIR"));
     command
@@ -42,9 +48,13 @@ impl Service {
 
     /// The same with more environment.
     pub fn start_with(url: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_program(program(), url, environment)
+    }
+
+    /// The same with any build of the program.
+    pub fn start_program(mut program: Command, url: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut command = program();
-        command
+        program
             .arg("serve")
             .env("DATABASE_URL", url)
             .env("SOBOT_HOOK__STORAGE__DATA_DIR", directory.path())
@@ -53,7 +63,7 @@ impl Service {
             .env("SOBOT_HOOK__WEBHOOK__SECRETS", SECRET)
             .env("SOBOT_HOOK__LOG__FORMAT", "json")
             .envs(environment.iter().copied());
-        let mut service = Self::spawn(command);
+        let mut service = Self::spawn(program);
         service.directory = Some(directory);
         service
     }
