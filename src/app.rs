@@ -13,7 +13,7 @@ use crate::config::{Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{self, Hook, Limits};
 use crate::intake::Intake;
-use crate::postgres::{self, Embedded};
+use crate::private_server;
 use crate::spool::Spool;
 use crate::store::{CONNECT_TIMEOUT, MigrationError, Store, StoreError};
 use crate::upkeep;
@@ -30,7 +30,7 @@ pub struct Database {
     /// The way to it.
     pub store: Store,
     /// The private server, if this process runs it.
-    pub server: Option<Embedded>,
+    pub server: Option<private_postgres::Server>,
     /// Kept as long as the private server runs on it.
     data_dir: Option<Arc<DataDir>>,
 }
@@ -44,7 +44,7 @@ impl Database {
         if let Some(store) = Self::configured(config, patience)? {
             return Ok(Self { store, server: None, data_dir: None });
         }
-        let server = postgres::start(&config.storage.data_dir).await?;
+        let server = private_server::start(&config.storage.data_dir).await?;
         let store = Store::connect_lazily(&server.url(), config.database.max_connections, patience)?;
         Ok(Self { store, server: Some(server), data_dir: Some(data_dir) })
     }
@@ -60,7 +60,7 @@ impl Database {
         match DataDir::lock(&config.storage.data_dir) {
             Ok(data_dir) => Self::open(config, Arc::new(data_dir), COMMAND_PATIENCE).await,
             Err(error @ DataDirError::InUse(_)) => {
-                let url = postgres::running(&config.storage.data_dir).ok_or(error)?;
+                let url = private_server::options(&config.storage.data_dir).running().ok_or(error)?;
                 let store = Store::connect_lazily(&url, config.database.max_connections, COMMAND_PATIENCE)?;
                 Ok(Self { store, server: None, data_dir: None })
             }

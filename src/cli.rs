@@ -12,7 +12,6 @@ use tokio::sync::oneshot;
 
 use crate::app::{App, Database};
 use crate::config::{self, Config, ConfigError};
-use crate::postgres::Embedded;
 use crate::rebuild::{Summary, rebuild};
 use crate::replay::{Choice, replay};
 use crate::store::{Difference, Scope};
@@ -135,7 +134,7 @@ async fn run_demo(config: Config, once: bool) -> Result<()> {
         () = &mut signal => return Ok(()),
     };
     let url = format!("http://{}{url}", app.address()?);
-    let psql = app.database.server.as_ref().map(Embedded::psql_command).unwrap_or_default();
+    let psql = app.database.server.as_ref().map(private_postgres::Server::psql_command).unwrap_or_default();
     let store = app.database.store.clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let telling = async {

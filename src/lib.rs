@@ -11,7 +11,7 @@
 //! While PostgreSQL is away, [`spool`] takes the bodies instead, and the drain of [`intake`] brings them in later.
 //!
 //! Beside it: [`rebuild`] computes state from the journal, [`replay`] tries the quarantine again, [`upkeep`] makes
-//! and drops months. Around it: [`config`], [`data_dir`] and [`postgres`] (the private server) before, [`telemetry`] throughout,
+//! and drops months. Around it: [`config`], [`data_dir`] and [`private_server`] before, [`telemetry`] throughout,
 //! [`app`] to build it all and take it down, [`cli`] and [`demo`] for people.
 
 pub mod app;
@@ -24,7 +24,7 @@ pub mod http;
 pub mod ids;
 pub mod intake;
 pub mod messenger;
-pub mod postgres;
+pub mod private_server;
 pub mod rebuild;
 pub mod replay;
 pub mod spool;
