@@ -31,12 +31,12 @@ pub struct Options {
     /// The directory that the server's own, `postgres`, is made in; created if missing. One server a data directory.
     pub data_dir: PathBuf,
     /// The caller's name, of letters, digits, `-` and `_`, for what cannot lie in the data directory:
-    /// `/var/lib/<application>/` and `/tmp/<application>-…`. At first `private-postgres`.
+    /// `/var/lib/<application>/` and `/tmp/<application>-…`. Default: `private-postgres`.
     pub application: String,
     /// The role that owns everything; trusted, because only the server's account and root reach the socket. A database
-    /// that exists keeps the role it was made with. At first `postgres`.
+    /// that exists keeps the role it was made with. Default: `postgres`.
     pub user: String,
-    /// The database that is made together with the role, and kept like it. At first `postgres`.
+    /// The database that is made together with the role, and kept like it. Default: `postgres`.
     pub database: String,
     /// Where to look first for `postgres` and `initdb`; it must hold them. `None`: `PATH`, then the usual places.
     pub bin_dir: Option<PathBuf>,
