@@ -7,18 +7,19 @@
 FROM rust:1.95-slim-bookworm AS builder
 WORKDIR /src
 
-# The dependencies are compiled against an empty crate first, so that this layer lasts until they change.
+# The dependencies are compiled against empty crates first, so that this layer lasts until they change.
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
-RUN mkdir -p src benches/contest \
-    && touch src/lib.rs benches/contest/main.rs \
+COPY crates/private-postgres/Cargo.toml crates/private-postgres/
+RUN mkdir -p src benches/contest crates/private-postgres/src \
+    && touch src/lib.rs benches/contest/main.rs crates/private-postgres/src/lib.rs \
     && echo 'fn main() {}' > src/main.rs \
     && cargo build --release --locked \
-    && rm -r src benches
+    && rm -r src benches crates
 
-# Copied files keep their times, which may lie before that build; cargo would then take the empty crate for current.
+# Copied files keep their times, which may lie before that build; cargo would then take the empty crates for current.
 COPY . .
-RUN touch src/lib.rs src/main.rs \
+RUN touch src/lib.rs src/main.rs crates/private-postgres/src/lib.rs \
     && cargo build --release --locked
 
 FROM debian:bookworm-slim

@@ -17,7 +17,7 @@ use crate::http::server::{self, Limits};
 use crate::http::webhook::{self, WebhookState};
 use crate::intake::{Circuit, Intake};
 use crate::jobs::upkeep;
-use crate::postgres::{self, Embedded};
+use crate::private_server;
 use crate::spool::Spool;
 use crate::store::{CONNECT_TIMEOUT, MigrationError, Store, StoreError};
 
@@ -32,7 +32,7 @@ const ADMIN_LIMITS: Limits = Limits { max_connections: 16, grace: Duration::from
 pub struct Database {
     pub store: Store,
     /// The private server, if this process runs it.
-    pub server: Option<Embedded>,
+    pub server: Option<private_postgres::Server>,
     /// Kept as long as the private server runs on it.
     data_dir: Option<Arc<DataDir>>,
 }
@@ -46,7 +46,7 @@ impl Database {
         if let Some(store) = Self::configured(config, patience)? {
             return Ok(Self { store, server: None, data_dir: None });
         }
-        let server = postgres::start(&config.storage.data_dir).await?;
+        let server = private_server::start(&config.storage.data_dir).await?;
         let store = Store::connect_lazily(&server.url(), config.database.max_connections, patience)?;
         Ok(Self { store, server: Some(server), data_dir: Some(data_dir) })
     }
@@ -62,7 +62,7 @@ impl Database {
         match DataDir::lock(&config.storage.data_dir) {
             Ok(data_dir) => Self::open(config, Arc::new(data_dir), COMMAND_PATIENCE).await,
             Err(error @ DataDirError::InUse(_)) => {
-                let url = postgres::running(&config.storage.data_dir).ok_or(error)?;
+                let url = private_server::options(&config.storage.data_dir).running().ok_or(error)?;
                 let store = Store::connect_lazily(&url, config.database.max_connections, COMMAND_PATIENCE)?;
                 Ok(Self { store, server: None, data_dir: None })
             }

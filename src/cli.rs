@@ -14,7 +14,6 @@ use crate::app::{App, Database};
 use crate::config::{Config, ConfigError};
 use crate::jobs::rebuild::{Rebuilt, rebuild};
 use crate::jobs::replay::{Choice, replay};
-use crate::postgres::Embedded;
 use crate::store::{Difference, Scope};
 use crate::{clock, demo, spool, telemetry};
 
@@ -134,7 +133,7 @@ async fn run_demo(config: Config, once: bool) -> Result<()> {
         () = &mut signal => return Ok(()),
     };
     let url = demo::url(app.address()?);
-    let psql = app.database.server.as_ref().map(Embedded::psql_command).unwrap_or_default();
+    let psql = app.database.server.as_ref().map(private_postgres::Server::psql_command).unwrap_or_default();
     let store = app.database.store.clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let telling = async {

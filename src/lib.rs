@@ -11,8 +11,8 @@
 //! While PostgreSQL is away, [`spool`] takes the bodies instead, and the drain of [`intake`] brings them in later.
 //!
 //! Beside it: [`jobs`] compute state from the journal, try the quarantine again, make and drop months. Around it: [`config`],
-//! [`data_dir`] and [`postgres`] (the private server) before, [`telemetry`] throughout, [`app`] to build it all and take it
-//! down, [`cli`] and [`demo`] for people.
+//! [`data_dir`] and [`private_server`] before, [`telemetry`] throughout, [`app`] to build it all and take it down, [`cli`]
+//! and [`demo`] for people.
 
 pub mod app;
 pub mod cli;
@@ -27,7 +27,7 @@ pub mod ids;
 pub mod intake;
 pub mod jobs;
 pub mod json;
-pub mod postgres;
+pub mod private_server;
 pub mod spool;
 pub mod state;
 pub mod store;

@@ -212,6 +212,23 @@ fn remove_relocated(data_dir: &Path) {
 }
 
 #[test]
+fn a_directory_without_postgresql_s_programs_is_named_with_its_variable() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data_dir, empty) = (directory.path().join("data"), directory.path().to_str().unwrap());
+    let environment = [
+        ("SOBOT_HOOK__STORAGE__DATA_DIR", data_dir.to_str().unwrap()),
+        ("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0"),
+        ("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0"),
+        ("SOBOT_HOOK_PG_BIN", empty),
+    ];
+    let (code, said) = failure(&["serve"], &environment);
+    assert_eq!(code, Some(1), "{said}");
+    let problem = format!("SOBOT_HOOK_PG_BIN is {empty}, which does not hold `postgres` and `initdb`: set it to");
+    assert!(said.contains(&problem), "{said}");
+    remove_relocated(&data_dir);
+}
+
+#[test]
 fn the_demo_tells_its_story_and_ends() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = program();

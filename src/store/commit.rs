@@ -41,17 +41,19 @@ impl Session {
     /// # Errors
     /// Then nothing counts as stored; the kind of error tells what to do.
     pub async fn commit(&mut self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
-        let mut connection = self.take().await?;
-        let Ok(committed) = timeout(COMMIT_BUDGET, write(&mut connection, &mut self.months, batch)).await else {
+        let mut own = self.take().await?;
+        let Ok(committed) = timeout(COMMIT_BUDGET, write(&mut own.connection, &mut self.months, batch)).await else {
             return Err(StoreError::Slow);
         };
         match &committed {
-            // Perhaps it leads to a server that is no longer the right one, or knows types that have been made anew.
-            Err(StoreError::Away(_) | StoreError::Lost(_)) => return committed,
+            Err(StoreError::Away(_) | StoreError::Lost(_)) => {
+                self.distrust(own);
+                return committed;
+            }
             Err(StoreError::NoMonth) => self.months.forget(),
             Ok(_) | Err(_) => {}
         }
-        self.keep(connection);
+        self.keep(own);
         committed
     }
 }

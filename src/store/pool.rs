@@ -1,5 +1,7 @@
 //! The way to the database.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -26,6 +28,8 @@ const SETTINGS: &str = "set statement_timeout = '3s'; set lock_timeout = 0";
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: PgPool,
+    /// How often a connection of a session has failed.
+    failures: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -41,7 +45,7 @@ impl Store {
             .acquire_timeout(patience)
             .after_connect(|connection, _| Box::pin(async { connection.execute(SETTINGS).await.map(drop) }))
             .connect_lazy_with(options.application_name("sobot-hook").disable_statement_logging());
-        Ok(Self { pool })
+        Ok(Self { pool, failures: Arc::default() })
     }
 
     /// A new connection with the settings of a writer.
@@ -53,6 +57,14 @@ impl Store {
         };
         let connected = timeout(CONNECT_TIMEOUT, connect).await;
         Ok(connected.map_err(|_| StoreError::Away(format!("no connection within {CONNECT_TIMEOUT:?}")))??)
+    }
+
+    pub(super) fn count_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// Whether PostgreSQL can be reached now.

@@ -17,8 +17,16 @@ const IDLE_TIME: Duration = Duration::from_mins(1);
 pub struct Session {
     store: Store,
     pub(super) months: Months,
-    /// With the time when it was last used.
-    idle: Option<(PgConnection, Instant)>,
+    idle: Option<Own>,
+}
+
+/// A session's own connection.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub connection: PgConnection,
+    used_at: Instant,
+    /// How many failures the store had seen when it was opened.
+    failures: u64,
 }
 
 impl Store {
@@ -30,17 +38,25 @@ impl Store {
 }
 
 impl Session {
-    /// Hands the connection out. Whoever does not know what it still waits for, or whether it leads to the right server,
-    /// drops it instead of keeping it: then the next one is new.
-    pub(super) async fn take(&mut self) -> Result<PgConnection, StoreError> {
+    /// Hands the connection out, or a new one when it is old, or when that of any session has failed since. Whoever does
+    /// not know what it still waits for drops it.
+    pub(super) async fn take(&mut self) -> Result<Own, StoreError> {
+        let failures = self.store.failures();
         match self.idle.take() {
-            Some((connection, used_at)) if used_at.elapsed() < IDLE_TIME => Ok(connection),
-            _ => self.store.connect().await,
+            Some(own) if own.used_at.elapsed() < IDLE_TIME && own.failures == failures => Ok(own),
+            _ => Ok(Own { connection: self.store.connect().await?, used_at: Instant::now(), failures }),
         }
     }
 
-    /// Keeps a connection for the next transaction.
-    pub(super) fn keep(&mut self, connection: PgConnection) {
-        self.idle = Some((connection, Instant::now()));
+    /// Keeps the connection for the next transaction.
+    pub(super) fn keep(&mut self, own: Own) {
+        self.idle = Some(Own { used_at: Instant::now(), ..own });
+    }
+
+    /// Drops a connection that has failed, and has every session begin anew: all may lead to a server that is no longer the
+    /// right one, or know types that have been made anew.
+    pub(super) fn distrust(&mut self, own: Own) {
+        drop(own);
+        self.store.count_failure();
     }
 }

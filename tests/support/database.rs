@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sobot_hook::postgres::{self, Embedded};
+use private_postgres::Server as PrivateServer;
+use sobot_hook::private_server;
 use sobot_hook::store::Store;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor};
@@ -21,7 +22,7 @@ static DATABASES: AtomicUsize = AtomicUsize::new(0);
 
 /// A running server; the last test that lets go of it stops it.
 pub struct Server {
-    embedded: Option<Embedded>,
+    running: Option<PrivateServer>,
     directory: TempDir,
 }
 
@@ -30,7 +31,7 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         // PostgreSQL refuses root, and its own account must be able to get there.
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let mut server = Self { embedded: None, directory };
+        let mut server = Self { running: None, directory };
         server.resume();
         server
     }
@@ -49,14 +50,13 @@ impl Server {
     }
 
     pub fn url(&self, database: &str) -> String {
-        let url = self.embedded.as_ref().unwrap().url();
-        url.replace("/sobot_hook?", &format!("/{database}?"))
+        self.running.as_ref().unwrap().url_of(database)
     }
 
     /// Stops the server; its databases stay.
     pub fn stop(&mut self) {
-        if let Some(embedded) = self.embedded.take() {
-            std::thread::scope(|scope| scope.spawn(|| RUNTIME.block_on(embedded.stop())).join().unwrap());
+        if let Some(running) = self.running.take() {
+            std::thread::scope(|scope| scope.spawn(|| RUNTIME.block_on(running.stop())).join().unwrap());
         }
     }
 
@@ -75,9 +75,9 @@ impl Server {
 
     /// Starts it again.
     pub fn resume(&mut self) {
-        let data_dir = self.data_dir();
-        let started = std::thread::scope(|scope| scope.spawn(|| RUNTIME.block_on(postgres::start(&data_dir))).join());
-        self.embedded = Some(started.unwrap().unwrap());
+        let options = private_server::options(self.directory.path());
+        let started = std::thread::scope(|scope| scope.spawn(|| RUNTIME.block_on(options.start())).join());
+        self.running = Some(started.unwrap().unwrap());
     }
 }
 

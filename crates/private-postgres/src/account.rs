@@ -1,6 +1,6 @@
 //! The account that the server runs as.
 //!
-//! PostgreSQL refuses to run as root. A service run by an ordinary user lends the server its own account; a service
+//! PostgreSQL refuses to run as root. A program run by an ordinary user lends the server its own account; one
 //! run by root picks an unprivileged one and gives up the user, the group and every supplementary group for it.
 
 use std::os::unix::fs::MetadataExt;
@@ -9,34 +9,34 @@ use std::path::Path;
 use nix::unistd::{Uid, User, getegid, geteuid};
 use tokio::process::Command;
 
-use super::error::PostgresError;
+use crate::error::Error;
 
 /// Accounts that root may run the server as, best first. Distribution packages of the server create the first.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
-/// Variables that the server's programs need from the service's environment. All others stay behind: they may hold
-/// the service's secrets, and a process of another user has no business with those.
+/// Variables that the server's programs need from the caller's environment. All others stay behind: they may hold
+/// the caller's secrets, and a process of another user has no business with those.
 const INHERITED: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
 /// Who runs the server and owns its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Account {
+pub(crate) struct Account {
     /// The account's name, or its number where it has none.
     pub name: String,
     /// Numeric user id, never 0.
     pub uid: u32,
     /// Numeric id of the primary group.
     pub gid: u32,
-    /// Whether the service is root and has to become this account for every program it starts.
+    /// Whether the caller is root and has to become this account for every program it starts.
     pub dropped_to: bool,
 }
 
 impl Account {
-    /// The service's own account, or, for root, the one that owns `cluster` if it exists, else the best candidate.
+    /// The caller's own account, or, for root, the one that owns `cluster` if it exists, else the best candidate.
     ///
     /// Root follows the cluster's owner so that data made by an ordinary user, or before a `postgres` account
     /// existed, stays usable without changing the owner of thousands of files.
-    pub fn choose(cluster: &Path) -> Result<Self, PostgresError> {
+    pub fn choose(cluster: &Path) -> Result<Self, Error> {
         let me = geteuid();
         if !me.is_root() {
             return Ok(Self::of(me, getegid().as_raw(), false));
@@ -51,7 +51,7 @@ impl Account {
             .find_map(|name| User::from_name(name).ok().flatten())
             .filter(|user| !user.uid.is_root())
             .map(|user| Self::of(user.uid, user.gid.as_raw(), true))
-            .ok_or(PostgresError::NoAccount)
+            .ok_or(Error::NoAccount)
     }
 
     /// An account that may have no entry in the user database, as is usual in containers.

@@ -4,14 +4,11 @@
 //! A cluster can be opened only by the major version that made it, so an existing one decides; a new one is made by
 //! the first programs found.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::error::PostgresError;
-
-/// The variable that names the directory to look in first.
-const VARIABLE: &str = "SOBOT_HOOK_PG_BIN";
+use crate::error::Error;
 
 /// The oldest major version that knows every setting of `launch.rs`.
 const OLDEST: u32 = 13;
@@ -28,7 +25,9 @@ const PLACES: [(&str, &str, &str); 6] = [
 
 /// One installed PostgreSQL server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Binaries {
+pub(crate) struct Binaries {
+    /// Where they are.
+    pub dir: PathBuf,
     /// The major version, such as 15.
     pub major: u32,
     /// The server itself.
@@ -40,26 +39,26 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// Searches this machine. `cluster` is an existing cluster's directory and the major version that made it.
+    /// Searches this machine, first in the directory that the caller named. `cluster` is an existing cluster's
+    /// directory and the major version that made it.
     ///
     /// # Errors
     ///
-    /// [`PostgresError::BadBinDir`], [`PostgresError::NoBinaries`] or [`PostgresError::MissingMajor`].
-    pub fn find(cluster: Option<(&Path, u32)>) -> Result<Self, PostgresError> {
+    /// [`Error::BadBinDir`], [`Error::NoPrograms`] or [`Error::MissingMajor`].
+    pub fn find(named: Option<&Path>, cluster: Option<(&Path, u32)>) -> Result<Self, Error> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
-        choose(&directories(named.as_ref(), &path)?, &path, cluster)
+        choose(&directories(named, &path)?, &path, cluster)
     }
 }
 
 /// Every directory that holds the programs, in the order of preference.
-fn directories(named: Option<&OsString>, path: &OsString) -> Result<Vec<PathBuf>, PostgresError> {
+fn directories(named: Option<&Path>, path: &OsStr) -> Result<Vec<PathBuf>, Error> {
     let mut directories = Vec::new();
     if let Some(named) = named {
-        // The programs run in another directory than the service, so a relative path has to be resolved here.
-        let dir = std::path::absolute(named).unwrap_or_else(|_unresolved| PathBuf::from(named));
+        // The programs run in another directory than the caller, so a relative path has to be resolved here.
+        let dir = std::path::absolute(named).unwrap_or_else(|_unresolved| named.to_path_buf());
         if !holds_server(&dir) {
-            return Err(PostgresError::BadBinDir { dir });
+            return Err(Error::BadBinDir { dir });
         }
         directories.push(dir);
     }
@@ -94,7 +93,7 @@ fn holds_server(dir: &Path) -> bool {
 }
 
 /// The first directory whose programs can serve the cluster, or make one where there is none yet.
-fn choose(directories: &[PathBuf], path: &OsString, cluster: Option<(&Path, u32)>) -> Result<Binaries, PostgresError> {
+fn choose(directories: &[PathBuf], path: &OsStr, cluster: Option<(&Path, u32)>) -> Result<Binaries, Error> {
     let mut others: Vec<u32> = Vec::new();
     for dir in directories {
         let Some(major) = major_of(&dir.join("postgres")) else {
@@ -102,6 +101,7 @@ fn choose(directories: &[PathBuf], path: &OsString, cluster: Option<(&Path, u32)
         };
         if major >= OLDEST && cluster.is_none_or(|(_cluster, wanted)| wanted == major) {
             return Ok(Binaries {
+                dir: dir.clone(),
                 major,
                 postgres: dir.join("postgres"),
                 initdb: dir.join("initdb"),
@@ -114,12 +114,12 @@ fn choose(directories: &[PathBuf], path: &OsString, cluster: Option<(&Path, u32)
         others.push(major);
     }
     let Some((cluster, wanted)) = cluster else {
-        return Err(PostgresError::NoBinaries);
+        return Err(Error::NoPrograms);
     };
     others.sort_unstable();
     others.dedup();
     let found: Vec<String> = others.iter().map(u32::to_string).collect();
-    Err(PostgresError::MissingMajor {
+    Err(Error::MissingMajor {
         cluster: cluster.to_path_buf(),
         wanted,
         found: if found.is_empty() { "no server".to_owned() } else { found.join(", ") },
@@ -187,32 +187,29 @@ mod tests {
     fn a_cluster_takes_its_own_version_and_a_new_one_takes_the_first() {
         let root = tempfile::tempdir().unwrap();
         let dirs = ["9.6.1", "17.2", "15.16"].map(|v| install(root.path(), v, v));
-        let path = OsString::new();
-        assert_eq!(choose(&dirs, &path, None).unwrap().major, 17);
+        let path = OsStr::new("");
+        assert_eq!(choose(&dirs, path, None).unwrap().major, 17);
 
         let cluster = Path::new("/data/postgres/cluster");
-        let fifteen = choose(&dirs, &path, Some((cluster, 15))).unwrap();
+        let fifteen = choose(&dirs, path, Some((cluster, 15))).unwrap();
         assert_eq!((fifteen.major, fifteen.postgres), (15, dirs[2].join("postgres")));
 
-        let missing = choose(&dirs, &path, Some((cluster, 16))).unwrap_err().to_string();
+        let missing = choose(&dirs, path, Some((cluster, 16))).unwrap_err().to_string();
         assert!(missing.contains("made by PostgreSQL 16, and this machine has 9, 15, 17"), "{missing}");
         assert!(missing.contains("postgresql-16"), "{missing}");
     }
 
     #[test]
     fn without_programs_one_line_says_what_to_install() {
-        let error = choose(&[], &OsString::new(), None).unwrap_err().to_string();
-        for part in ["apt-get install postgresql", "SOBOT_HOOK_PG_BIN", "DATABASE_URL"] {
-            assert!(error.contains(part), "{error}");
-        }
+        let error = choose(&[], OsStr::new(""), None).unwrap_err().to_string();
+        assert!(error.contains("apt-get install postgresql"), "{error}");
         assert!(!error.contains('\n'), "{error}");
     }
 
     #[test]
     fn a_named_directory_without_programs_is_an_error_not_a_hint() {
         let empty = tempfile::tempdir().unwrap();
-        let named = empty.path().as_os_str().to_owned();
-        let error = directories(Some(&named), &OsString::new()).unwrap_err();
-        assert!(matches!(error, PostgresError::BadBinDir { .. }), "{error}");
+        let error = directories(Some(empty.path()), OsStr::new("")).unwrap_err();
+        assert!(matches!(error, Error::BadBinDir { .. }), "{error}");
     }
 }

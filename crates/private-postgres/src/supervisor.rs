@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::launch::Launch;
-use super::pid_file;
-use super::server::Server;
+use crate::launch::Launch;
+use crate::pid_file;
+use crate::process::Process;
 
 /// The pause before the first restart. It doubles with every further one, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -20,7 +20,7 @@ const SOUND_AFTER: Duration = Duration::from_mins(1);
 /// Restarts the server whenever it ends unasked. Returns when `stop` is sent to or dropped and the server has ended.
 ///
 /// Dropping the future ends the server too, without waiting for it.
-pub(super) async fn supervise(launch: Launch, mut server: Server, mut stop: oneshot::Receiver<()>) {
+pub(crate) async fn supervise(launch: Launch, mut server: Process, mut stop: oneshot::Receiver<()>) {
     let mut pause = FIRST_PAUSE;
     loop {
         tokio::select! {
@@ -37,7 +37,7 @@ pub(super) async fn supervise(launch: Launch, mut server: Server, mut stop: ones
 }
 
 /// Waits for the server to end and logs it. Forgets earlier restarts once it has run for long enough.
-async fn report_end(server: &mut Server, pause: &mut Duration) {
+async fn report_end(server: &mut Process, pause: &mut Duration) {
     let pid = server.pid();
     let ended = if let Ok(ended) = tokio::time::timeout(SOUND_AFTER, server.ended()).await {
         ended
@@ -63,7 +63,7 @@ async fn report_end(server: &mut Server, pause: &mut Duration) {
 /// Starts the server again, after a pause, as often as it takes.
 ///
 /// Readiness is not awaited: a server that ends during its recovery ends unasked like any other.
-async fn restart(launch: &Launch, pause: &mut Duration) -> Server {
+async fn restart(launch: &Launch, pause: &mut Duration) -> Process {
     loop {
         tokio::time::sleep(*pause).await;
         *pause = LONGEST_PAUSE.min(*pause * 2);

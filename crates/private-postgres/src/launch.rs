@@ -1,7 +1,7 @@
 //! Starting the server's process: its settings, its log and its patience.
 //!
 //! Settings are given as arguments, because those outrank every configuration file of the cluster and whatever
-//! `alter system` wrote there.
+//! `alter system` wrote there. Of two arguments the later one holds: the caller's come before [`GUARANTEES`].
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -13,31 +13,21 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
-use super::account::Account;
-use super::binaries::Binaries;
-use super::error::PostgresError;
-use super::home::Home;
-use super::names::PORT;
-use super::server::Server;
+use crate::account::Account;
+use crate::address::PORT;
+use crate::binaries::Binaries;
+use crate::error::Error;
+use crate::home::Home;
+use crate::process::Process;
 
-/// Settings that do not depend on the machine.
+/// The settings that carry what this library guarantees.
 ///
-/// The log can hold no message text: errors of statements, which may quote a value, are left out of it (`log` ranks
+/// The log can hold no text of a statement: errors of statements, which may quote a value, are left out of it (`log` ranks
 /// above `error` here), as are statements, their parameters and the details of whatever is logged.
 ///
-/// `shared_buffers` hold the pages that ten thousand active customers touch, `work_mem` the conversations that a question
-/// about a month joins, and both together are little enough for a machine of one gigabyte.
-///
-/// `min_wal_size`: files of the log are used again instead of removed, up to a gigabyte. A commit that has to make a new
-/// one waits some 50 ms for it, and so does everyone behind it.
-const SETTINGS: [&str; 22] = [
+const GUARANTEES: [&str; 17] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",
-    "max_connections=50",
-    "shared_buffers=256MB",
-    "work_mem=16MB",
-    "max_wal_size=2GB",
-    "min_wal_size=1GB",
     "fsync=on",
     "full_page_writes=on",
     "synchronous_commit=on",
@@ -64,27 +54,23 @@ const LOG_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Everything that is needed to start the server, any number of times.
 #[derive(Debug, Clone)]
-pub(super) struct Launch {
+pub(crate) struct Launch {
     home: Home,
     account: Account,
     binaries: Binaries,
-    wal_compression: &'static str,
+    /// Names and values, those that shall hold last.
+    settings: Vec<(String, String)>,
 }
 
 impl Launch {
     /// Prepares to serve the complete cluster in `home`.
-    pub async fn prepare(home: Home, account: Account, binaries: Binaries) -> Self {
-        let mut launch = Self { home, account, binaries, wal_compression: "off" };
+    pub async fn prepare(home: Home, account: Account, binaries: Binaries, settings: Vec<(String, String)>) -> Self {
+        let mut launch = Self { home, account, binaries, settings };
         // Cheap enough to be always on, but not part of every build. The default method costs more than it saves.
         if launch.accepts("wal_compression", "lz4").await {
-            launch.wal_compression = "lz4";
+            launch.settings.insert(0, ("wal_compression".to_owned(), "lz4".to_owned()));
         }
         launch
-    }
-
-    /// The log that every server started from here appends to.
-    pub fn log(&self) -> PathBuf {
-        self.home.dir.join("server.log")
     }
 
     /// The cluster that is served.
@@ -96,12 +82,12 @@ impl Launch {
     ///
     /// # Errors
     ///
-    /// [`PostgresError::Ended`], [`PostgresError::NotReady`], [`PostgresError::Spawn`] or [`PostgresError::Io`].
-    pub async fn start(&self) -> Result<Server, PostgresError> {
+    /// [`Error::Ended`], [`Error::NotReady`], [`Error::Spawn`] or [`Error::Io`].
+    pub async fn start(&self) -> Result<Process, Error> {
         let mut attempt = 1;
         loop {
             match self.spawn()?.ready(&self.home.cluster()).await {
-                Err(PostgresError::Ended { said, .. }) if attempt < ATTEMPTS && said.contains("is still in use") => {
+                Err(Error::Ended { said, .. }) if attempt < ATTEMPTS && said.contains("is still in use") => {
                     attempt += 1;
                     tokio::time::sleep(BETWEEN_ATTEMPTS).await;
                 }
@@ -111,35 +97,32 @@ impl Launch {
     }
 
     /// Starts the server and returns at once.
-    pub fn spawn(&self) -> Result<Server, PostgresError> {
-        let log = self.log();
-        let (file, log_start) = open_log(&log, &self.account).map_err(PostgresError::io("open", &log))?;
-        let second = file.try_clone().map_err(PostgresError::io("open", &log))?;
+    pub fn spawn(&self) -> Result<Process, Error> {
+        let log = self.home.log();
+        let (file, log_start) = open_log(&log, &self.account).map_err(Error::io("open", &log))?;
+        let second = file.try_clone().map_err(Error::io("open", &log))?;
         let postgres = &self.binaries.postgres;
         let mut command = self.account.command(postgres, &self.home.dir);
         command.arg("-D").arg(self.home.cluster());
-        for setting in SETTINGS {
+        for (name, value) in &self.settings {
+            command.arg("-c").arg(format!("{name}={value}"));
+        }
+        for setting in GUARANTEES {
             command.args(["-c", setting]);
         }
         let child = command
             .arg("-c")
             .arg(format!("port={PORT}"))
             .arg("-c")
-            .arg(format!("wal_compression={}", self.wal_compression))
-            .arg("-c")
             .arg(socket_setting(&self.home.socket_dir))
             .stdin(Stdio::null())
             .stdout(file)
             .stderr(second)
-            // Ctrl-C goes to the terminal's process group; the service drains first and then ends the server.
+            // Ctrl-C goes to the terminal's process group; the caller finishes its work first and then ends the server.
             .process_group(0)
             .spawn()
-            .map_err(|source| PostgresError::Spawn {
-                program: postgres.clone(),
-                account: self.account.name.clone(),
-                source,
-            })?;
-        Ok(Server::new(child, log, log_start))
+            .map_err(|source| Error::Spawn { program: postgres.clone(), account: self.account.name.clone(), source })?;
+        Ok(Process::new(child, log, log_start))
     }
 
     /// Whether this build of the server accepts `value` for `setting`.
@@ -169,7 +152,7 @@ fn socket_setting(dir: &Path) -> OsString {
 
 /// Opens the log for appending and tells how long it is.
 ///
-/// Its directory belongs to another account when the service is root, so a symbolic link in its place is refused.
+/// Its directory belongs to another account when the caller is root, so a symbolic link in its place is refused.
 fn open_log(path: &Path, account: &Account) -> io::Result<(File, u64)> {
     if path.symlink_metadata().is_ok_and(|log| log.len() > LOG_BYTES) {
         fs::rename(path, path.with_extension("log.old"))?;

@@ -2,20 +2,30 @@
 //!
 //! The suite is meant to be run twice, as root and as an ordinary user.
 
-mod support;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-use sobot_hook::postgres::{self, Embedded};
-use support::service::program;
-use support::until;
+use private_postgres::{Options, Server};
 use tempfile::TempDir;
+
+/// Longer than anything a test waits for takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until a condition holds.
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let met = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, met).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+}
 
 /// A data directory that every account can enter, and the places outside it that the server may have used.
 struct Data {
@@ -35,6 +45,11 @@ impl Data {
         Self::new(0o755, "data")
     }
 
+    /// What the program of the command line uses, too.
+    fn options(&self) -> Options {
+        Options::new(&self.dir)
+    }
+
     fn cluster(&self) -> PathBuf {
         self.dir.join("postgres/cluster")
     }
@@ -48,14 +63,14 @@ impl Data {
 impl Drop for Data {
     fn drop(&mut self) {
         if let Ok(home) = fs::read_link(self.dir.join("postgres"))
-            && home.starts_with("/var/lib/sobot-hook")
+            && home.starts_with("/var/lib/private-postgres")
         {
             let _ = fs::remove_dir_all(home);
         }
     }
 }
 
-/// Asks through the URL, as the service does.
+/// Asks through the URL, as a client does.
 fn ask(url: &str, sql: &str) -> String {
     let output = psql(url, sql);
     assert!(output.status.success(), "{output:?}");
@@ -66,21 +81,15 @@ fn psql(url: &str, sql: &str) -> Output {
     Command::new("psql").args(["-XAtq", url, "-c", sql]).output().unwrap()
 }
 
-async fn start(data: &Data) -> Embedded {
-    postgres::start(&data.dir).await.unwrap_or_else(|error| panic!("{error}"))
+async fn start(data: &Data) -> Server {
+    data.options().start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A second process that runs the server the way the service does.
-fn service(data: &Data) -> Command {
-    let mut command = program();
-    command
-        .arg("serve")
-        .env("SOBOT_HOOK__STORAGE__DATA_DIR", &data.dir)
-        .env("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0")
-        .env("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
+/// A second process that runs the server, until its standard input is closed.
+fn program(data: &Data) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_private-postgres"));
+    command.arg("--data-dir").arg(&data.dir).arg("cat").stdin(Stdio::piped());
+    Process(command.spawn().unwrap())
 }
 
 /// A process that is killed -9 when dropped, so that a failed test leaves none behind.
@@ -96,18 +105,20 @@ impl Drop for Process {
 #[tokio::test]
 async fn answers_stops_and_keeps_its_data() {
     let data = Data::new(0o755, "it's a dir of 100%");
-    assert_eq!(postgres::running(&data.dir), None);
-    let server = start(&data).await;
-    assert_eq!(postgres::running(&data.dir), Some(server.url()));
+    let options = Options { user: "its owner".to_owned(), database: "a \"shop\"/1".to_owned(), ..data.options() };
+    assert_eq!(options.running(), None);
+    let server = options.start().await.unwrap();
+    assert_eq!(options.running(), Some(server.url()));
     assert_eq!(ask(&server.url(), "select 1"), "1");
     let pasted =
         Command::new("sh").arg("-c").arg(format!("{} -Atc 'select 2'", server.psql_command())).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&pasted.stdout), "2\n", "{pasted:?}");
 
     let setup = "select concat_ws(' ', current_setting('data_checksums'), current_setting('server_encoding'), \
-                 (select datcollate from pg_database where datname = 'sobot_hook'), \
-                 '<' || current_setting('listen_addresses') || '>', current_setting('fsync'), current_user)";
-    assert_eq!(ask(&server.url(), setup), "on UTF8 C <> on sobot_hook");
+                 (select datcollate from pg_database where datname = current_database()), \
+                 '<' || current_setting('listen_addresses') || '>', current_setting('fsync'), current_user, current_database())";
+    assert_eq!(ask(&server.url(), setup), "on UTF8 C <> on its owner a \"shop\"/1");
+    assert_eq!(ask(&server.url_of("template1"), "select current_database()"), "template1");
     let owner = fs::metadata(data.cluster()).unwrap();
     assert_eq!(owner.mode() & 0o777, 0o700);
     assert_ne!(owner.uid(), 0);
@@ -123,27 +134,39 @@ async fn answers_stops_and_keeps_its_data() {
         psql(&server.url(), sql);
     }
     server.stop().await;
-    assert_eq!(postgres::running(&data.dir), None);
+    assert_eq!(options.running(), None);
     let log = fs::read_to_string(data.dir.join("postgres/server.log")).unwrap();
     assert!(log.contains("database system is shut down"), "{log}");
     assert!(!log.contains("xyzzy"), "{log}");
 
-    let server = start(&data).await;
+    let server = options.start().await.unwrap();
     assert_eq!(ask(&server.url(), "select answer from kept"), "42");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn takes_the_place_of_a_server_whose_service_was_killed() {
+async fn takes_settings_except_those_that_it_guarantees() {
     let data = Data::open();
-    let killed = Process(service(&data).spawn().unwrap());
-    until("the service's server runs", async || {
-        postgres::running(&data.dir).is_some_and(|url| psql(&url, "create table orphaned ()").status.success())
+    let settings = [("work_mem", "5MB"), ("fsync", "off"), ("listen_addresses", "*")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let server = Options { settings, ..data.options() }.start().await.unwrap();
+    let setup = "select concat_ws(' ', current_setting('work_mem'), current_setting('fsync'), \
+                 '<' || current_setting('listen_addresses') || '>')";
+    assert_eq!(ask(&server.url(), setup), "5MB on <>");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn takes_the_place_of_a_server_whose_program_was_killed() {
+    let data = Data::open();
+    let killed = program(&data);
+    until("the program's server runs", || {
+        data.options().running().is_some_and(|url| psql(&url, "create table orphaned ()").status.success())
     })
     .await;
     drop(killed);
     let orphan = data.server_pid().unwrap();
-    kill(orphan, None).expect("the server outlives its service");
+    kill(orphan, None).expect("the server outlives its program");
 
     let server = start(&data).await;
     assert_ne!(data.server_pid(), Some(orphan));
@@ -154,9 +177,9 @@ async fn takes_the_place_of_a_server_whose_service_was_killed() {
 #[tokio::test]
 async fn is_not_fooled_by_a_cluster_that_was_never_finished() {
     let data = Data::open();
-    let killed = Process(service(&data).spawn().unwrap());
+    let killed = program(&data);
     let home = data.dir.join("postgres");
-    until("initdb is at work", async || {
+    until("initdb is at work", || {
         fs::read_dir(&home)
             .is_ok_and(|mut entries| entries.any(|entry| entry.unwrap().path().join("PG_VERSION").exists()))
     })
@@ -185,7 +208,7 @@ async fn a_stale_pid_file_neither_blocks_it_nor_costs_a_stranger_its_life() {
     for pid in [stranger.0.id(), 4_194_303] {
         let file = format!("{pid}\n{0}\n1700000000\n5432\n{0}\n\n  1  1\nready   \n", data.cluster().display());
         fs::write(data.cluster().join("postmaster.pid"), file).unwrap();
-        assert_eq!(postgres::running(&data.dir), None);
+        assert_eq!(data.options().running(), None);
         let server = start(&data).await;
         assert_eq!(ask(&server.url(), "select 1"), "1");
         server.stop().await;
@@ -201,14 +224,14 @@ async fn is_started_again_when_it_dies_and_ends_when_it_is_dropped() {
     for _ in 0..2 {
         let first = data.server_pid().unwrap();
         kill(first, Signal::SIGKILL).unwrap();
-        until("another server answers", async || {
+        until("another server answers", || {
             data.server_pid().is_some_and(|pid| pid != first)
                 && psql(&server.url(), "select * from survived").status.success()
         })
         .await;
     }
     drop(server);
-    until("the server has ended", async || data.server_pid().is_none()).await;
+    until("the server has ended", || data.server_pid().is_none()).await;
 }
 
 #[tokio::test]
@@ -217,7 +240,7 @@ async fn works_below_a_directory_that_only_its_owner_may_enter() {
     let server = start(&data).await;
     assert_eq!(ask(&server.url(), "create table t (); select 1"), "1");
     assert_eq!(data.dir.join("postgres").is_symlink(), geteuid().is_root());
-    assert_eq!(postgres::running(&data.dir), Some(server.url()));
+    assert_eq!(data.options().running(), Some(server.url()));
     server.stop().await;
 
     let server = start(&data).await;
@@ -230,9 +253,9 @@ async fn works_where_a_socket_s_path_would_be_too_long() {
     let data = Data::new(0o755, &"d".repeat(150));
     let server = start(&data).await;
     assert_eq!(ask(&server.url(), "select 1"), "1");
-    assert_eq!(postgres::running(&data.dir), Some(server.url()));
+    assert_eq!(data.options().running(), Some(server.url()));
     let socket_dir = ask(&server.url(), "show unix_socket_directories");
-    assert!(socket_dir.starts_with("\"/tmp/sobot-hook-"), "{socket_dir}");
+    assert!(socket_dir.starts_with("\"/tmp/private-postgres-"), "{socket_dir}");
     let socket_dir = PathBuf::from(socket_dir.trim_matches('"'));
     assert_eq!(fs::metadata(&socket_dir).unwrap().mode() & 0o777, 0o700);
     server.stop().await;
@@ -240,15 +263,7 @@ async fn works_where_a_socket_s_path_would_be_too_long() {
     // Somebody else's link under that name is not followed.
     assert!(!socket_dir.exists());
     std::os::unix::fs::symlink(data.root.path(), &socket_dir).unwrap();
-    let error = postgres::start(&data.dir).await.unwrap_err().to_string();
+    let error = data.options().start().await.unwrap_err().to_string();
     fs::remove_file(&socket_dir).unwrap();
     assert!(error.contains("is not a directory of the account"), "{error}");
-}
-
-#[test]
-fn without_programs_one_line_says_what_to_do() {
-    let data = Data::open();
-    let output = service(&data).env("SOBOT_HOOK_PG_BIN", data.root.path()).stderr(Stdio::piped()).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("does not hold `postgres` and `initdb`: set it to the directory that does"), "{said}");
 }

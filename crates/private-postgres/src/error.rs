@@ -1,8 +1,8 @@
 //! Everything that can keep the private server from running.
 //!
-//! Whoever reads these messages has a service that does not start and perhaps never meant to run a PostgreSQL at all.
-//! So each is one line and says what to do. Output of `initdb` and of the server is quoted where it is the
-//! explanation; it cannot hold message text, because the server is told to log none (see `launch.rs`).
+//! Whoever reads these messages has a program that does not start and perhaps never meant to run a PostgreSQL at all.
+//! So each is one line and says what to do; a caller who offers other ways out appends them. Output of `initdb` and of the server is quoted where it is the
+//! explanation; it cannot hold the text of a statement, because the server is told to log none (see `launch.rs`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,31 +10,29 @@ use std::path::{Path, PathBuf};
 /// Why the private PostgreSQL server could not be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PostgresError {
+pub enum Error {
     /// No directory that was searched holds both `postgres` and `initdb` of a supported version.
     #[error(
         "found no PostgreSQL server programs: install them (Debian, Ubuntu: `apt-get install postgresql`; \
          Fedora, RHEL: `dnf install postgresql-server`; Alpine: `apk add postgresql`; \
-         macOS: `brew install postgresql`), or set SOBOT_HOOK_PG_BIN to the directory that holds `postgres` and \
-         `initdb`, or set DATABASE_URL to a server of your own"
+         macOS: `brew install postgresql`)"
     )]
-    NoBinaries,
+    NoPrograms,
 
-    /// `SOBOT_HOOK_PG_BIN` is set, but not to a directory with the server programs.
+    /// [`Options::bin_dir`](crate::Options::bin_dir) is not a directory with the server programs.
     #[error(
-        "SOBOT_HOOK_PG_BIN is {dir}, which does not hold `postgres` and `initdb`: set it to the directory that does, \
-         or unset it to have the usual places searched"
+        "{dir} does not hold `postgres` and `initdb`: name the directory that does, or none to have the usual places \
+         searched"
     )]
     BadBinDir {
-        /// The value of the variable.
+        /// The directory that was named.
         dir: PathBuf,
     },
 
     /// Server programs exist, but none can open the cluster, whose format belongs to one major version.
     #[error(
         "the database in {cluster} was made by PostgreSQL {wanted}, and this machine has {found}: install the \
-         server of version {wanted} (Debian, Ubuntu: `apt-get install postgresql-{wanted}`), or set \
-         SOBOT_HOOK_PG_BIN to its programs"
+         server of version {wanted} (Debian, Ubuntu: `apt-get install postgresql-{wanted}`)"
     )]
     MissingMajor {
         /// The cluster's directory.
@@ -52,17 +50,17 @@ pub enum PostgresError {
         cluster: PathBuf,
     },
 
-    /// The service runs as root, and there is no account for the server to run as.
+    /// The caller runs as root, and there is no account for the server to run as.
     #[error(
         "PostgreSQL refuses to run as root and neither `postgres` nor `nobody` exists here: create one of these \
-         accounts, or run the service as an ordinary user, or set DATABASE_URL"
+         accounts, or run this program as an ordinary user"
     )]
     NoAccount,
 
     /// A directory that must belong to the server's account belongs to another, or is no directory.
     #[error(
-        "{path} is not a directory of the account `{account}`, which must run PostgreSQL there: run the service as \
-         the user that owns it, or move it away"
+        "{path} is not a directory of the account `{account}`, which must run PostgreSQL there: run this program \
+         as the user that owns it, or move it away"
     )]
     Foreign {
         /// The directory.
@@ -107,10 +105,7 @@ pub enum PostgresError {
     },
 
     /// A PostgreSQL program could not be started at all.
-    #[error(
-        "could not run {program} as `{account}`: {source}; see that this account may execute it, or set \
-         SOBOT_HOOK_PG_BIN to other programs"
-    )]
+    #[error("could not run {program} as `{account}`: {source}; see that this account may execute it")]
     Spawn {
         /// The program.
         program: PathBuf,
@@ -166,16 +161,16 @@ pub enum PostgresError {
     },
 }
 
-impl PostgresError {
+impl Error {
     /// Names the operation and its object, for use in `map_err`.
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { action, path, source }
     }
 }
 
 /// The last lines of a program's output on one line, so that an error stays one line in a log.
-pub(super) fn last_lines(output: &[u8]) -> String {
+pub(crate) fn last_lines(output: &[u8]) -> String {
     const LINES: usize = 5;
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

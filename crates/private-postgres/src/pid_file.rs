@@ -14,20 +14,20 @@ use nix::errno::Errno;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use super::error::PostgresError;
+use crate::error::Error;
 
 /// How long a server gets to end by itself. A fast shutdown writes a checkpoint: seconds, on a slow disk a few more.
-pub(super) const FAST_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const FAST_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long it gets for an immediate shutdown, which writes nothing but waits 5 s for its children.
-pub(super) const IMMEDIATE_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const IMMEDIATE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How often a process that is not our child is looked at while it ends.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a server wrote about itself; fields come one by one while it starts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct PidFile {
+pub(crate) struct PidFile {
     /// The server's process id, positive.
     pub pid: i32,
     /// The port, which is part of the socket's name.
@@ -69,13 +69,13 @@ impl PidFile {
 
 /// Leaves `cluster` without a server and without a pid file that would keep the next one from starting.
 ///
-/// The caller owns the data directory, so a server found here lost its service. It is not adopted but ended: it may
+/// The caller owns the data directory, so a server found here lost the process that ran it. It is not adopted but ended: it may
 /// be of an older configuration, and only a child's death is noticed at once.
 ///
 /// # Errors
 ///
-/// [`PostgresError::OrphanStays`] if it does not end, [`PostgresError::Io`] if a stale file cannot be removed.
-pub(super) async fn clear(cluster: &Path) -> Result<(), PostgresError> {
+/// [`Error::OrphanStays`] if it does not end, [`Error::Io`] if a stale file cannot be removed.
+pub(crate) async fn clear(cluster: &Path) -> Result<(), Error> {
     let Some(file) = PidFile::read(cluster) else {
         return Ok(());
     };
@@ -85,15 +85,13 @@ pub(super) async fn clear(cluster: &Path) -> Result<(), PostgresError> {
         if !ends(pid, cluster, Signal::SIGINT, FAST_WITHIN).await
             && !ends(pid, cluster, Signal::SIGQUIT, IMMEDIATE_WITHIN).await
         {
-            return Err(PostgresError::OrphanStays { pid, cluster: cluster.to_path_buf() });
+            return Err(Error::OrphanStays { pid, cluster: cluster.to_path_buf() });
         }
     }
     // PostgreSQL itself would refuse to start when the id now belongs to any other process of the same user. Should a
     // child of the old server still live, the shared memory segment it is attached to keeps the new one out.
     match fs::remove_file(path(cluster)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(PostgresError::io("remove", &path(cluster))(error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &path(cluster))(error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -10,8 +10,8 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tokio::process::Child;
 
-use super::error::{PostgresError, last_lines};
-use super::pid_file::{FAST_WITHIN, IMMEDIATE_WITHIN, PidFile};
+use crate::error::{Error, last_lines};
+use crate::pid_file::{FAST_WITHIN, IMMEDIATE_WITHIN, PidFile};
 
 /// Recovery after a crash replays up to `max_wal_size`; this is minutes only on a very slow disk.
 const READY_WITHIN: Duration = Duration::from_mins(5);
@@ -24,14 +24,14 @@ const SAID_BYTES: u64 = 8 * 1024;
 
 /// A server process that is our child. Dropping it asks the server to end and does not wait.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Process {
     child: Child,
     log: PathBuf,
     /// Where this process's lines begin in the log, in bytes.
     log_start: u64,
 }
 
-impl Server {
+impl Process {
     /// Takes charge of a process that appends to `log`, which is `log_start` bytes long so far.
     pub fn new(child: Child, log: PathBuf, log_start: u64) -> Self {
         Self { child, log, log_start }
@@ -63,14 +63,14 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`PostgresError::Ended`], [`PostgresError::NotReady`] or [`PostgresError::Io`].
-    pub async fn ready(mut self, cluster: &Path) -> Result<Self, PostgresError> {
+    /// [`Error::Ended`], [`Error::NotReady`] or [`Error::Io`].
+    pub async fn ready(mut self, cluster: &Path) -> Result<Self, Error> {
         let announced = async {
             loop {
                 match self.child.try_wait() {
                     Ok(None) => {}
                     Ok(Some(status)) => return Err(self.ended_at_once(status)),
-                    Err(error) => return Err(PostgresError::io("wait for", cluster)(error)),
+                    Err(error) => return Err(Error::io("wait for", cluster)(error)),
                 }
                 let own = PidFile::read(cluster).filter(|file| u32::try_from(file.pid).ok() == self.child.id());
                 if own.is_some_and(|file| file.ready) {
@@ -83,19 +83,16 @@ impl Server {
             Ok(Ok(())) => Ok(self),
             Ok(Err(error)) => Err(error),
             Err(_elapsed) => {
-                let error = PostgresError::NotReady {
-                    waited_s: READY_WITHIN.as_secs(),
-                    log: self.log.clone(),
-                    said: self.said(),
-                };
+                let error =
+                    Error::NotReady { waited_s: READY_WITHIN.as_secs(), log: self.log.clone(), said: self.said() };
                 self.shut_down().await;
                 Err(error)
             }
         }
     }
 
-    fn ended_at_once(&self, status: ExitStatus) -> PostgresError {
-        PostgresError::Ended { status, log: self.log.clone(), said: self.said() }
+    fn ended_at_once(&self, status: ExitStatus) -> Error {
+        Error::Ended { status, log: self.log.clone(), said: self.said() }
     }
 
     /// Ends the server: fast, and at once if that takes too long. Open transactions are rolled back.
@@ -121,7 +118,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
         self.signal(Signal::SIGINT);
     }
