@@ -1,9 +1,9 @@
 -- The journal (`events`), the state that is folded from it, and what could not be stored. The functions that write them are
 -- no part of the migrations: see src/store/functions.rs.
 --
--- Ids are text and never null: an event that names no user or page has ''. They are bytes to us, hence collate "C": no
--- locale compares them, and no new version of a locale library puts their indexes in disorder. Every unique key contains
--- user_id (except that of uploads, which know no user), so the tables can be distributed by it.
+-- Ids are text, and null only in uploads, of which either side may be missing: an event that names no user or page
+-- has ''. They are bytes to us, hence collate "C": no locale compares them, and no new version of a locale library puts
+-- their indexes in disorder. The key of each table that knows users contains user_id, so they can be distributed by it.
 
 -- Append-only. occurred_at leads the key, so that inserts stay at the right edge of the index.
 create table events (
@@ -81,7 +81,7 @@ create index messages_by_time on messages using brin (sent_at, (coalesce(sent_at
 comment on column messages.message_key is '16 bytes of SHA-256 over page_id and mid.';
 comment on column messages.sent_at is 'Null while only a receipt, an edit or an unsend named the message.';
 comment on column messages.attachment_types is 'Types in order, comma-separated; null without attachments.';
-comment on column messages.source is 'Where direction, sent_at, text and attachment_types come from: 0 webhook, 1 backfill, 2 an edit or unsend, 3 a receipt.';
+comment on column messages.source is 'Where direction, sent_at, text and attachment_types come from: 0 webhook, 2 an edit or unsend, 3 a receipt; 1 is reserved.';
 comment on column messages.content_key is 'event_key of the event that told the content.';
 comment on column messages.delivered_at is 'When a delivery named this mid. Most deliveries are known by watermark only: see message_status.';
 comment on column messages.read_at is 'When Instagram reported this mid read. Most reads are known by watermark only: see message_status.';

@@ -13,8 +13,8 @@ use tokio::runtime::Builder;
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    // A request is a few microseconds of work here and several times as much in PostgreSQL, which is often on the same
-    // machine: every further thread would mostly wake the others up.
+    // A request is less work here than in PostgreSQL, which is often on the same machine: every further thread would
+    // mostly wake the others up.
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = Builder::new_multi_thread().worker_threads(cores.div_ceil(2)).enable_all().build();
     match runtime {

@@ -1,5 +1,5 @@
 //! From tables to types. An error names the key and what was expected there, never what stands there: that may be a
-//! secret, and serde's own errors would quote it.
+//! secret, and serde's own errors would quote it. The one exception: `networks` quotes what is no address.
 //!
 //! The environment knows only text, so a text is read as a number where the type wants one.
 
@@ -98,7 +98,7 @@ impl IntoDeserializer<'_, Problem> for Given {
     }
 }
 
-/// What is wrong with a value, without the value.
+/// What is wrong with a value, without the value (except what `networks` quotes).
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Problem(String);

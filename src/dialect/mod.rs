@@ -1,5 +1,5 @@
 //! Dialects: bytes become events. Each producer of events has a dialect of its own, which is one module here; what its
-//! events are wrapped in (their [`Container`]) tells which one can read them again.
+//! events are wrapped in (their [`Container`]) tells a rebuild which one can read them again.
 //!
 //! Pure and total: no I/O, no clock, no panic, and an answer for every input.
 

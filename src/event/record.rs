@@ -86,7 +86,7 @@ pub struct Draft<'a> {
     pub told_at: Option<i128>,
     /// The same of its entry.
     pub entry_time: Option<i128>,
-    /// Or why there are none although its kind should have some.
+    /// The facts, or why they are missing.
     pub facts: Result<Facts, Note>,
     /// Why it changes no state, if that is known already.
     pub note: Option<Note>,
@@ -127,7 +127,7 @@ impl Draft<'_> {
     }
 }
 
-/// Facts that state can be keyed by; an event of another kind may well lack a user.
+/// Facts that state can be keyed by; one of kind [`Kind::Other`] may lack user and page.
 fn admit(
     facts: Facts,
     kind: Kind,

@@ -1,4 +1,5 @@
-//! A batch, and the one transaction that takes all of it.
+//! A batch, and the one transaction that takes all of it. Missing months, and the first receipts of events without a
+//! time, are committed before it; left alone by a failure, they change nothing.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -17,7 +17,7 @@ use super::tables::TABLES;
 
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
-/// Serialises installations; any number does that is always the same one.
+/// Serialises installations; any constant will do.
 const LOCK: i64 = 0x0066_756e_6374;
 
 const EVENT: RowType = RowType::of::<EventRow<'_>>();
@@ -153,8 +153,9 @@ pub async fn install(connection: &mut PgConnection) -> sqlx::Result<()> {
     transaction.commit().await
 }
 
-/// Calls each function without rows: then PostgreSQL reads and plans all SQL in them, and an error shows here instead of
-/// in the first batch.
+/// Calls each function without rows. PL/pgSQL plans a statement when it first runs it: so an error in the statement of
+/// a merge, or in the inserts of journal and quarantine, shows here instead of in the first batch. What a call without
+/// rows does not reach is run by the tests.
 async fn check(connection: &mut PgConnection) -> sqlx::Result<()> {
     for Function { name, arguments, .. } in FUNCTIONS.all() {
         let none = vec!["'{}'"; *arguments].join(", ");

@@ -1,5 +1,6 @@
-//! All SQL. [`Session::commit`] writes a batch by one call of an installed function, which is a transaction of its own. Each
-//! table has a folder: its row, the SQL that writes it, its reads.
+//! All SQL. [`Session::commit`] writes a batch by one call of an installed function, in a statement that is a
+//! transaction of its own; missing months and first receipts are committed before it. Each table that batches write has
+//! a folder: its row, the SQL that writes it, and what else is asked of this table alone.
 //!
 //! Guarantees: what [`Session::commit`] has answered with `Ok` is committed (and on disk, as PostgreSQL's
 //! `synchronous_commit` is never turned off); on any `Err` nothing of the batch counts as stored. Each

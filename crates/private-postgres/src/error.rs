@@ -1,8 +1,9 @@
 //! Everything that can keep the private server from running.
 //!
 //! Whoever reads these messages has a program that does not start and perhaps never meant to run a PostgreSQL at all.
-//! So each is one line and says what to do; a caller who offers other ways out appends them. Output of `initdb` and of the server is quoted where it is the
-//! explanation; it cannot hold the text of a statement, because the server is told to log none (see `launch.rs`).
+//! So each is one line and says what to do; a caller who offers other ways out appends them. Output of `initdb` and of
+//! the server is quoted where it is the explanation; it cannot hold the text of a statement, because the server is told
+//! to log none (see `launch.rs`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub enum Error {
         cluster: PathBuf,
         /// The major version that made it.
         wanted: u32,
-        /// The major versions at hand, such as `16, 17`, or `no supported version`.
+        /// The major versions at hand, such as `16, 17`, or `no server`.
         found: String,
     },
 

@@ -10,8 +10,8 @@
 //! cannot enter there (a clone below `/root`, say); then it is a symbolic link to `/var/lib/<application>/<id>`,
 //! where `<id>` is 16 hexadecimal digits of the SHA-256 of the data directory's absolute path.
 //!
-//! The kernel limits a socket's path to 107 bytes. Where the home's own path is too long the socket lies in
-//! `/tmp/<application>-<id>` instead.
+//! The kernel limits a socket's path to 107 bytes (103 on macOS and BSD). Where the home's own path is too long, or
+//! has a character that would need escaping, the socket lies in `/tmp/<application>-<id>` instead.
 
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;

@@ -24,7 +24,6 @@ use crate::process::Process;
 ///
 /// The log can hold no text of a statement: errors of statements, which may quote a value, are left out of it (`log` ranks
 /// above `error` here), as are statements, their parameters and the details of whatever is logged.
-///
 const GUARANTEES: [&str; 17] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",

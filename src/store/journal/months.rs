@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::event::Event;
 use crate::store::error::StoreError;
 
-/// Serialises the making of months between processes; any number does that is always the same one.
+/// Serialises the making of months between processes; any constant will do.
 const LOCK: i64 = 0x0073_6f62_6f74;
 
 /// The first month with a partition of its own; what is older rests in `events_before_2016_04`.
