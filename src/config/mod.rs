@@ -47,7 +47,7 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let ranges = [
-            ("http.body_limit_bytes", self.http.body_limit_bytes as u64, 1_024, 64 << 20),
+            ("http.body_limit_bytes", self.http.body_limit_bytes as u64, 1_024, 16 << 20),
             ("http.request_timeout_ms", self.http.request_timeout_ms, 100, 600_000),
             ("http.max_connections", self.http.max_connections as u64, 1, 1_000_000),
             ("database.max_connections", u64::from(self.database.max_connections), 6, 1_000),

@@ -109,11 +109,8 @@ impl<'e> Message<'e> {
                 }
             }
             Facts::Read { mid: Some(mid), .. } => put(mid, Self { read_at: Some(at), ..receipt() }),
-            Facts::Read { mid: None, .. }
-            | Facts::Seen { .. }
-            | Facts::Subscription(_)
-            | Facts::Upload { .. }
-            | Facts::None => {}
+            // They concern no message.
+            _ => {}
         }
     }
 }

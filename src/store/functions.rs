@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use super::journal::{self, EventRow};
 use super::quarantine::{self, Quarantined};
 use super::row::{RowType, installed_name};
+use super::state_table::StateTable;
 use super::tables::TABLES;
 
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
@@ -64,12 +65,9 @@ struct Functions {
 
 impl Functions {
     fn new() -> Self {
-        let run = |statement: &str| format!("begin\n{statement};\nend");
         let journal = Function::of_rows("journal", &EVENT, "bigint[]", journal::INSERT);
-        let quarantine = Function::of_rows("quarantine", &QUARANTINED, "void", &run(quarantine::INSERT));
-        let merges = TABLES.iter();
-        let merges = merges.map(|table| Function::of_rows(&table.merge_name(), &table.row, "void", &run(table.merge)));
-        let merges: Vec<_> = merges.collect();
+        let quarantine = Function::of_rows("quarantine", &QUARANTINED, "void", quarantine::INSERT);
+        let merges: Vec<_> = TABLES.iter().map(merge).collect();
         let store = store(&journal, &merges, &quarantine);
         Self { journal, merges, quarantine, store }
     }
@@ -119,10 +117,19 @@ fn store(journal: &Function, merges: &[Function], quarantine: &Function) -> Func
     Function::new("store", &arguments, "bigint[]", &body)
 }
 
-/// The name of the function that merges rows into a state table.
-pub fn merge(table: &str) -> &'static str {
-    let position = TABLES.iter().position(|known| known.name == table);
-    position.map_or("", |position| &FUNCTIONS.merges[position].name)
+/// The function that merges rows into a state table.
+fn merge(table: &StateTable) -> Function {
+    let StateTable { name, row, on_conflict, .. } = table;
+    let columns = row.columns();
+    let body = format!(
+        "begin\ninsert into {name} as held ({columns})\nselect {columns} from unnest(rows)\n{on_conflict};\nend"
+    );
+    Function::of_rows(&format!("merge_{}", table.name), &table.row, "void", &body)
+}
+
+/// Its name.
+pub fn merge_name(table: &StateTable) -> String {
+    merge(table).name
 }
 
 /// Whether this release has installed its functions.

@@ -23,6 +23,12 @@ impl RowType {
         Self { name: R::NAME, columns: R::columns }
     }
 
+    /// The columns' names.
+    pub fn columns(&self) -> String {
+        let names: Vec<_> = (self.columns)().into_iter().map(|(name, _)| name).collect();
+        names.join(", ")
+    }
+
     /// What stands behind `create type …`.
     pub fn definition(&self) -> String {
         let columns: Vec<_> = (self.columns)().into_iter().map(|(name, column)| format!("{name} {column}")).collect();

@@ -8,6 +8,7 @@ use super::conversations::{self, ConversationRow};
 use super::error::StoreError;
 use super::functions;
 use super::messages::{self, MessageRow};
+use super::state_table::StateTable;
 use super::subscriptions::{self, SubscriptionRow};
 use super::uploads::{self, UploadRow};
 use crate::state::State;
@@ -32,19 +33,19 @@ impl<'e> StateRows<'e> {
 
     /// Merges the rows, into whatever tables of these names the connection finds first.
     pub async fn merge(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        merge(connection, messages::TABLE.name, &self.messages).await?;
-        merge(connection, conversations::TABLE.name, &self.conversations).await?;
-        merge(connection, subscriptions::TABLE.name, &self.subscriptions).await?;
-        merge(connection, uploads::TABLE.name, &self.uploads).await
+        merge(connection, &messages::TABLE, &self.messages).await?;
+        merge(connection, &conversations::TABLE, &self.conversations).await?;
+        merge(connection, &subscriptions::TABLE, &self.subscriptions).await?;
+        merge(connection, &uploads::TABLE, &self.uploads).await
     }
 }
 
-async fn merge<'q, R>(connection: &mut PgConnection, table: &str, rows: &'q [R]) -> Result<(), StoreError>
+async fn merge<'q, R>(connection: &mut PgConnection, table: &StateTable, rows: &'q [R]) -> Result<(), StoreError>
 where
     R: Encode<'q, Postgres> + sqlx::Type<Postgres> + PgHasArrayType + Sync,
 {
     if !rows.is_empty() {
-        let statement = format!("select {}($1)", functions::merge(table));
+        let statement = format!("select {}($1)", functions::merge_name(table));
         sqlx::query(AssertSqlSafe(statement)).bind(rows).execute(connection).await?;
     }
     Ok(())

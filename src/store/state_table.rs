@@ -14,13 +14,6 @@ pub struct StateTable {
     /// Columns whose values no report shows.
     pub private: &'static [&'static str],
     pub row: RowType,
-    /// Merges an array of rows, named `rows`, into the table: one statement, which a function wraps.
-    pub merge: &'static str,
-}
-
-impl StateTable {
-    /// What its merge is called, before it has a hash.
-    pub fn merge_name(&self) -> String {
-        format!("merge_{}", self.name)
-    }
+    /// How a new row, `excluded`, is merged into the one that is there, `held`: what follows `insert … select …`.
+    pub on_conflict: &'static str,
 }

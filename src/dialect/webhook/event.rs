@@ -47,13 +47,13 @@ pub fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Event {
 fn kind(json: Json<'_>, container: Container) -> Kind {
     match container {
         Container::Callback => Kind::Upload,
-        Container::Changes | Container::Document => Kind::Other,
         Container::Messaging | Container::Standby => {
             [("message", Kind::Message), ("delivery", Kind::Delivery), ("read", Kind::Read), ("optin", Kind::Optin)]
                 .into_iter()
                 .find_map(|(name, kind)| json.member(name).map(|_| kind))
                 .unwrap_or(Kind::Other)
         }
+        _ => Kind::Other,
     }
 }
 

@@ -14,7 +14,7 @@ pub const TABLE: StateTable = StateTable {
     decided: &[],
     private: &[],
     row: RowType::of::<ConversationRow<'_>>(),
-    merge: include_str!("merge.sql"),
+    on_conflict: include_str!("merge.sql"),
 };
 
 row! {

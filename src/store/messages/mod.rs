@@ -15,7 +15,7 @@ pub const TABLE: StateTable = StateTable {
     decided: &[],
     private: &["text", "edited_text"],
     row: RowType::of::<MessageRow<'_>>(),
-    merge: include_str!("merge.sql"),
+    on_conflict: include_str!("merge.sql"),
 };
 
 row! {

@@ -1,12 +1,4 @@
 -- The latest change wins whole, and so does the latest time zone.
-insert into subscriptions as subscription (
-    user_id, page_id, topic, sub_status, token, token_expires_at, user_token_status, payload, frequency,
-    changed_at, event_key, timezone, timezone_at, first_subscribed_at
-)
-select
-    user_id, page_id, topic, sub_status, token, token_expires_at, user_token_status, payload, frequency,
-    changed_at, event_key, timezone, timezone_at, first_subscribed_at
-from unnest(rows)
 on conflict (user_id, page_id, topic) do update
 set (sub_status, token, token_expires_at, user_token_status, payload, frequency, changed_at, event_key) = (
         select
@@ -15,9 +7,9 @@ set (sub_status, token, token_expires_at, user_token_status, payload, frequency,
             (latest.row).changed_at, (latest.row).event_key
         from (
             select case
-                when (excluded.changed_at, excluded.event_key) > (subscription.changed_at, subscription.event_key)
+                when (excluded.changed_at, excluded.event_key) > (held.changed_at, held.event_key)
                 then excluded
-                else subscription
+                else held
             end as row
         ) as latest
     ),
@@ -25,12 +17,12 @@ set (sub_status, token, token_expires_at, user_token_status, payload, frequency,
         select (latest.row).timezone, (latest.row).timezone_at
         from (
             select case
-                when subscription.timezone_at is null
+                when held.timezone_at is null
                     or (excluded.timezone_at, excluded.timezone collate "C")
-                    > (subscription.timezone_at, subscription.timezone collate "C")
+                    > (held.timezone_at, held.timezone collate "C")
                 then excluded
-                else subscription
+                else held
             end as row
         ) as latest
     ),
-    first_subscribed_at = least(subscription.first_subscribed_at, excluded.first_subscribed_at)
+    first_subscribed_at = least(held.first_subscribed_at, excluded.first_subscribed_at)

@@ -14,7 +14,7 @@ pub const TABLE: StateTable = StateTable {
     decided: &[],
     private: &["token", "payload"],
     row: RowType::of::<SubscriptionRow<'_>>(),
-    merge: include_str!("merge.sql"),
+    on_conflict: include_str!("merge.sql"),
 };
 
 row! {

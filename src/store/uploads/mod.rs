@@ -20,7 +20,8 @@ pub const TABLE: StateTable = StateTable {
     decided: &["attachment_id", "completed_at"],
     private: &["url"],
     row: RowType::of::<UploadRow<'_>>(),
-    merge: include_str!("merge.sql"),
+    // The trigger merges.
+    on_conflict: "",
 };
 
 row! {
@@ -28,12 +29,15 @@ row! {
         track_id: &'e str,
         attachment_id: &'e str,
         completed_at: DateTime<Utc>,
+        /// The asker's, and now by default: nobody has asked here.
+        requested_at: Option<DateTime<Utc>>,
     }
 }
 
 impl<'e> UploadRow<'e> {
     pub fn new(track_id: &'e TrackId, row: &Upload<'e>) -> Self {
-        Self { track_id: track_id.as_str(), attachment_id: row.attachment_id.as_str(), completed_at: row.completed_at }
+        let (track_id, attachment_id) = (track_id.as_str(), row.attachment_id.as_str());
+        Self { track_id, attachment_id, completed_at: row.completed_at, requested_at: None }
     }
 }
 
