@@ -1,6 +1,7 @@
 //! Builds the service in order, and takes it down in reverse.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::config::{self, Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
@@ -19,35 +20,38 @@ use crate::intake::{Circuit, Intake};
 use crate::jobs::upkeep;
 use crate::private_server;
 use crate::spool::Spool;
-use crate::store::{CONNECT_TIMEOUT, MigrationError, Store, StoreError};
+use crate::store::{CONNECT_TIMEOUT, Store, StoreError};
 
 /// A command has nobody waiting for its answer.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a command waits for PostgreSQL to do.
+pub const COMMAND_LIMIT: Duration = Duration::from_hours(1);
+
+/// A private server that does not start is tried again after so long.
+const SERVER_RETRY: Duration = Duration::from_secs(5);
+
+/// Where no server is, until the private one runs.
+const NOWHERE: &str = "postgres://localhost/?host=/nonexistent";
+
 /// Metrics are asked for by a scraper or two.
 const ADMIN_LIMITS: Limits = Limits { max_connections: 16, grace: Duration::from_secs(1) };
 
-/// The database, ours or another's.
+/// The database as a command sees it, ours or another's.
 #[derive(Debug)]
 pub struct Database {
     pub store: Store,
     /// The private server, if this process runs it.
     pub server: Option<private_postgres::Server>,
     /// Kept as long as the private server runs on it.
-    data_dir: Option<Arc<DataDir>>,
+    data_dir: Option<DataDir>,
 }
 
 impl Database {
-    /// Connects to the configured database, or starts the private one on a directory that is ours.
-    ///
-    /// # Errors
-    /// A bad URL; no server programs.
-    async fn open(config: &Config, data_dir: Arc<DataDir>, patience: Duration) -> Result<Self> {
-        if let Some(store) = Self::configured(config, patience)? {
-            return Ok(Self { store, server: None, data_dir: None });
-        }
+    /// Starts the private server on a directory that is ours.
+    async fn start(config: &Config, data_dir: DataDir) -> Result<Self> {
         let server = private_server::start(&config.storage.data_dir).await?;
-        let store = Store::connect_lazily(&server.url(), config.database.max_connections, patience)?;
+        let store = Store::connect_lazily(&server.url(), config.database.max_connections, COMMAND_PATIENCE)?;
         Ok(Self { store, server: Some(server), data_dir: Some(data_dir) })
     }
 
@@ -60,7 +64,7 @@ impl Database {
             return Ok(Self { store, server: None, data_dir: None });
         }
         match DataDir::lock(&config.storage.data_dir) {
-            Ok(data_dir) => Self::open(config, Arc::new(data_dir), COMMAND_PATIENCE).await,
+            Ok(data_dir) => Self::start(config, data_dir).await,
             Err(error @ DataDirError::InUse(_)) => {
                 let url = private_server::options(&config.storage.data_dir).running().ok_or(error)?;
                 let store = Store::connect_lazily(&url, config.database.max_connections, COMMAND_PATIENCE)?;
@@ -94,22 +98,22 @@ impl Database {
 /// The service, listening but not yet serving.
 #[derive(Debug)]
 pub struct App {
-    pub database: Database,
-    spool: Spool,
-    circuit: Circuit,
     config: Config,
-    _data_dir: Arc<DataDir>,
+    store: Store,
+    spool: Spool,
+    data_dir: Arc<DataDir>,
+    /// The private server, if this process runs it and it has been started already.
+    server: Option<private_postgres::Server>,
     public: TcpListener,
     admin: TcpListener,
     metrics: PrometheusHandle,
 }
 
 impl App {
-    /// Takes the ports and the data directory, opens spool and database, and brings the schema up to date. An
-    /// absent PostgreSQL is no error: the spool takes what comes, and the schema follows.
+    /// Takes the ports and the data directory, and opens the spool. PostgreSQL is not waited for: the spool takes what comes.
     ///
     /// # Errors
-    /// A port is taken; another service has the directory; the database cannot be opened; a migration fails.
+    /// A port is taken; another service has the directory; the database's URL is none.
     pub async fn start(config: Config, metrics: PrometheusHandle) -> Result<Self> {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
@@ -117,21 +121,33 @@ impl App {
         let public = listen("http.listen", config.http.listen).await?;
         let admin = listen("admin.listen", config.admin.listen).await?;
         let data_dir = Arc::new(DataDir::lock(&config.storage.data_dir)?);
+        let store = match Database::configured(&config, CONNECT_TIMEOUT)? {
+            Some(store) => store,
+            None => Store::connect_lazily(NOWHERE, config.database.max_connections, CONNECT_TIMEOUT)?,
+        };
         let spool = Spool::open(&config.storage.data_dir, config.spool.max_bytes).await;
         if let Err(error) = spool.check() {
             tracing::error!(%error, "while PostgreSQL is away, requests will be refused");
         }
-        let database = Database::open(&config, Arc::clone(&data_dir), CONNECT_TIMEOUT).await?;
-        let circuit = Circuit::default();
-        match database.store.migrate().await {
-            Ok(()) => {}
-            Err(MigrationError::Away(reason)) => circuit.open(&StoreError::Away(reason)),
-            Err(error) => {
-                database.close().await;
-                return Err(error.into());
-            }
-        }
-        Ok(Self { database, spool, circuit, config, _data_dir: data_dir, public, admin, metrics })
+        Ok(Self { config, store, spool, data_dir, server: None, public, admin, metrics })
+    }
+
+    /// Starts the private server before anything is served, for whoever wants to know whether it starts. Returns the
+    /// command that opens an SQL prompt.
+    ///
+    /// # Errors
+    /// It does not start, or its schema cannot be brought up to date.
+    pub async fn start_private_server(&mut self) -> Result<String> {
+        let server = private_server::start(&self.config.storage.data_dir).await?;
+        self.store.lead_to(&server.url())?;
+        let command = server.psql_command();
+        self.server = Some(server);
+        self.store.migrate(COMMAND_LIMIT).await?;
+        Ok(command)
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The public listener's address.
@@ -148,18 +164,35 @@ impl App {
     /// # Errors
     /// None while serving; every failure is answered where it happens.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
-        let Self { database, spool, circuit, config, _data_dir, public, admin, metrics } = self;
-        let intake = Arc::new(Intake::start(&database.store, &spool, circuit));
-        let public_limits =
-            Limits { max_connections: config.http.max_connections, grace: config.http.request_timeout() };
-        let upkeep = tokio::spawn(upkeep::run(database.store.clone(), config.retention.events_months));
-        let public_doors = public_doors(config, &intake, &database.store, &spool);
-        let admin_doors = server::guarded(ops::metrics(metrics, Arc::clone(&intake), spool));
+        let Self { config, store, spool, data_dir, server, public, admin, metrics } = self;
+        let circuit = Arc::new(Circuit::default());
         let (stopped, stopping) = watch::channel(false);
         let until_stopped = |mut stopping: watch::Receiver<bool>| async move {
             // The sender lives until the service has ended.
             let _ = stopping.wait_for(|stopped| *stopped).await;
         };
+        let (reached, is_reachable) = oneshot::channel();
+        let (release, released) = oneshot::channel::<()>();
+        let private_server = PrivateServer {
+            is_wanted: config.database.url.is_empty(),
+            running: server,
+            data_dir: config.storage.data_dir.clone(),
+            store: store.clone(),
+            circuit: Arc::clone(&circuit),
+        };
+        let private_server = tokio::spawn(private_server.run(reached, released));
+        // Ended unsent, it has not been reached, and the end of everything is near.
+        let is_reachable = async move {
+            if is_reachable.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let intake = Arc::new(Intake::start(&store, &spool, circuit, is_reachable));
+        let public_limits =
+            Limits { max_connections: config.http.max_connections, grace: config.http.request_timeout() };
+        let upkeep = tokio::spawn(upkeep::run(store.clone(), config.retention.events_months));
+        let public_doors = public_doors(config, &intake, &spool);
+        let admin_doors = server::guarded(ops::metrics(metrics, Arc::clone(&intake), spool));
         tracing::info!(webhook = %public.local_addr()?, admin = %admin.local_addr()?, "serving");
         let public = server::serve(public, public_doors, public_limits, until_stopped(stopping.clone()));
         let admin = server::serve(admin, admin_doors, ADMIN_LIMITS, until_stopped(stopping));
@@ -170,20 +203,74 @@ impl App {
         });
         upkeep.abort();
         intake.close().await;
-        database.close().await;
+        store.close().await;
+        drop(release);
+        if private_server.await.is_err() {
+            tracing::error!("the private database server was lost sight of");
+        }
+        drop(data_dir);
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-fn public_doors(config: Config, intake: &Arc<Intake>, store: &Store, spool: &Spool) -> Router {
+/// The private server of a service that serves already: that it cannot start is PostgreSQL being away.
+struct PrivateServer {
+    is_wanted: bool,
+    running: Option<private_postgres::Server>,
+    data_dir: PathBuf,
+    store: Store,
+    circuit: Arc<Circuit>,
+}
+
+impl PrivateServer {
+    /// Says when PostgreSQL may be reached, and ends the server once `released` resolves.
+    async fn run(self, reached: oneshot::Sender<()>, mut released: oneshot::Receiver<()>) {
+        let server = match self.running {
+            None if self.is_wanted => tokio::select! {
+                server = start_in_the_end(&self.data_dir, &self.circuit) => Some(server),
+                _ = &mut released => return,
+            },
+            running => running,
+        };
+        if let Some(Err(error)) = server.as_ref().map(|server| self.store.lead_to(&server.url())) {
+            tracing::error!(%error, "the private database server has an unusable address");
+        }
+        // Nobody waits for it while everything ends.
+        let _ = reached.send(());
+        let _ = released.await;
+        if let Some(server) = server {
+            server.stop().await;
+        }
+    }
+}
+
+async fn start_in_the_end(data_dir: &Path, circuit: &Circuit) -> private_postgres::Server {
+    let mut complaint = String::new();
+    loop {
+        match private_server::start(data_dir).await {
+            Ok(server) => return server,
+            Err(error) => {
+                if complaint != error.to_string() {
+                    complaint = error.to_string();
+                    tracing::error!(reason = complaint, "the private PostgreSQL does not start; trying again");
+                }
+                let advice = "the private PostgreSQL does not start; the log says why";
+                circuit.open(&StoreError::Unusable(advice.to_owned()));
+            }
+        }
+        tokio::time::sleep(SERVER_RETRY).await;
+    }
+}
+
+fn public_doors(config: Config, intake: &Arc<Intake>, spool: &Spool) -> Router {
     let webhook = webhook::router(WebhookState {
         intake: Arc::clone(intake),
         body_limit_bytes: config.http.body_limit_bytes,
         request_timeout: config.http.request_timeout(),
         config: config.webhook,
     });
-    let health = HealthState { intake: Arc::clone(intake), store: store.clone(), spool: spool.clone() };
+    let health = HealthState { intake: Arc::clone(intake), spool: spool.clone() };
     server::observed(webhook.merge(ops::health(health)))
 }
 

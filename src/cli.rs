@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::app::{App, Database};
+use crate::app::{App, COMMAND_LIMIT, Database};
 use crate::config::{Config, ConfigError};
 use crate::jobs::rebuild::{Rebuilt, rebuild};
 use crate::jobs::replay::{Choice, replay};
@@ -115,26 +115,22 @@ impl Cli {
 
 async fn serve(config: Config) -> Result<()> {
     telemetry::log::start(&config.log)?;
-    let mut stop = Box::pin(stop_signal()?);
-    let app = tokio::select! {
-        app = App::start(config, telemetry::metrics::start()?) => app?,
-        // What has been started ends with it.
-        () = &mut stop => return Ok(()),
-    };
-    app.serve(stop).await
+    let stop = stop_signal()?;
+    App::start(config, telemetry::metrics::start()?).await?.serve(stop).await
 }
 
 async fn run_demo(config: Config, once: bool) -> Result<()> {
     let config = demo::configured(config);
     telemetry::log::start(&config.log)?;
     let mut signal = Box::pin(stop_signal()?);
-    let app = tokio::select! {
-        app = App::start(config, telemetry::metrics::start()?) => app?,
+    let mut app = App::start(config, telemetry::metrics::start()?).await?;
+    let psql = tokio::select! {
+        psql = app.start_private_server() => psql?,
+        // What has been started ends with it.
         () = &mut signal => return Ok(()),
     };
     let url = demo::url(app.address()?);
-    let psql = app.database.server.as_ref().map(private_postgres::Server::psql_command).unwrap_or_default();
-    let store = app.database.store.clone();
+    let store = app.store().clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let telling = async {
         let told = demo::tell(&url, &store, clock::now()).await;
@@ -160,7 +156,7 @@ async fn run_demo(config: Config, once: bool) -> Result<()> {
 async fn migrate(config: &Config) -> Result<()> {
     telemetry::log::start(&config.log)?;
     let database = Database::open_beside(config).await?;
-    let migrated = database.store.migrate().await;
+    let migrated = database.store.migrate(COMMAND_LIMIT).await;
     database.close().await;
     migrated?;
     println!("the schema is up to date");

@@ -221,7 +221,7 @@ fn a_directory_without_postgresql_s_programs_is_named_with_its_variable() {
         ("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0"),
         ("SOBOT_HOOK_PG_BIN", empty),
     ];
-    let (code, said) = failure(&["serve"], &environment);
+    let (code, said) = failure(&["migrate"], &environment);
     assert_eq!(code, Some(1), "{said}");
     let problem = format!("SOBOT_HOOK_PG_BIN is {empty}, which does not hold `postgres` and `initdb`: set it to");
     assert!(said.contains(&problem), "{said}");

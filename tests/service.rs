@@ -382,7 +382,7 @@ async fn no_secret_token_or_text_is_logged_at_any_level() {
         .await;
     service.get("/webhook/hidden-guess").await;
     // The failing ways, too.
-    sqlx::query("alter table messages add constraint no_text check (text is null) not valid")
+    sqlx::query("alter table messages add constraint no_text check (text not like 'hidden%') not valid")
         .execute(&database.pool)
         .await
         .unwrap();

@@ -51,7 +51,7 @@ impl Contender {
     pub async fn naive(server: &Server) -> Result<Self> {
         let url = database::create(server).await;
         let store = Store::connect_lazily(&url, 2, crate::support::PATIENCE)?;
-        store.migrate().await?;
+        store.migrate(crate::support::PATIENCE).await?;
         store.close().await;
         let database = database::connect(&url);
         database.execute("create table events_all partition of events default").await?;

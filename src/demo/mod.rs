@@ -47,6 +47,7 @@ pub fn url(address: SocketAddr) -> String {
 pub async fn tell(url: &str, store: &Store, now: DateTime<Utc>) -> Result<()> {
     let told = Story::new(now);
     let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    wait_until_ready(&client, url).await?;
     println!("Posting to {url}\n");
     for scene in told.scenes() {
         if scene.asks_for_upload {
@@ -64,5 +65,18 @@ pub async fn tell(url: &str, store: &Store, now: DateTime<Utc>) -> Result<()> {
         table.load_style(UTF8_FULL_CONDENSED).set_header(shown.columns).add_rows(shown.rows);
         println!("\nselect * from {};\n{table}", view.as_str());
     }
+    Ok(())
+}
+
+/// A service serves before it has got through to PostgreSQL; then the story would be in the spool when its views are shown.
+async fn wait_until_ready(client: &reqwest::Client, url: &str) -> Result<()> {
+    let readiness = reqwest::Url::parse(url)?.join("/readyz")?;
+    let ready = async {
+        while !client.get(readiness.clone()).send().await?.text().await?.contains(r#""database":"ok""#) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok::<_, reqwest::Error>(())
+    };
+    tokio::time::timeout(PATIENCE, ready).await.context("PostgreSQL takes no events")??;
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::job::{Parsed, Submission};
 use super::storing::{BATCH_EVENTS, WhenSlow, store_all};
 use super::writer::BATCH_BYTES;
 use crate::spool::{Entry, Spool};
-use crate::store::{MigrationError, Session, Store, StoreError};
+use crate::store::{Schema, Session, Store, StoreError};
 use crate::telemetry::metrics::{self, Origin};
 
 /// Bodies a transaction.
@@ -23,18 +23,40 @@ const BATCH_ENTRIES: usize = 500;
 /// How often an absent PostgreSQL is asked, and an empty spool looked at.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How often PostgreSQL is looked at while it takes events, so that its absence is known before a request finds it out.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What could not be stored is tried again after so long.
+const PAUSE_BEFORE_LEFT: Duration = Duration::from_secs(5);
+
+/// A migration has so long, and twice as long each time that it was not enough.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(30);
+const MAX_MIGRATION_LIMIT: Duration = Duration::from_hours(4);
+
 /// What drains the spool.
 #[derive(Debug)]
 pub struct Drain {
-    pub store: Store,
-    pub session: Session,
-    pub spool: Spool,
-    pub circuit: Arc<Circuit>,
-    /// Why PostgreSQL takes nothing, as logged last.
-    pub complaint: String,
+    store: Store,
+    session: Session,
+    spool: Spool,
+    circuit: Arc<Circuit>,
+    looked_at: Option<Instant>,
+    migration_limit: Duration,
+    /// What lies before this entry could not be stored at this turn.
+    after: i64,
+    /// Bodies stored since the spool was last empty.
+    drained: usize,
+    /// Why PostgreSQL does not take something, as logged last.
+    complaint: String,
 }
 
 impl Drain {
+    pub fn new(store: Store, spool: Spool, circuit: Arc<Circuit>) -> Self {
+        let session = store.session();
+        let (migration_limit, complaint) = (MIGRATION_LIMIT, String::new());
+        Self { store, session, spool, circuit, looked_at: None, migration_limit, after: 0, drained: 0, complaint }
+    }
+
     /// Drains until `stop` turns true.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
@@ -51,52 +73,64 @@ impl Drain {
 
     /// Drains one batch and tells how long to rest.
     async fn step(&mut self) -> Duration {
-        if self.circuit.is_open()
-            && let Err(reason) = self.greet().await
-        {
-            self.complain(&reason);
-            return PAUSE;
-        }
-        let started = Instant::now();
-        let drained = self.drain_batch().await;
-        match &drained {
-            Ok(_) => {
-                self.complaint.clear();
+        let drained = match self.look().await {
+            Ok(()) => self.drain_batch().await,
+            Err(reason) => Err(reason),
+        };
+        match drained {
+            Ok(pause) => {
                 self.circuit.close();
+                pause
             }
             Err(reason) => {
-                self.circuit.open(reason);
-                self.complain(&reason.to_string());
+                self.circuit.open(&reason);
+                self.complain(&reason);
+                PAUSE
             }
         }
-        // As long a rest as the work took leaves half of PostgreSQL to live traffic.
-        if drained.is_ok_and(|bodies| bodies > 0) { started.elapsed() } else { PAUSE }
     }
 
     /// Says why PostgreSQL does not take what waits, once a reason.
-    fn complain(&mut self, reason: &str) {
+    fn complain(&mut self, reason: &StoreError) {
+        let reason = reason.to_string();
         if self.complaint != reason {
             tracing::warn!(reason, "what waits in the spool cannot be stored yet");
-            reason.clone_into(&mut self.complaint);
+            self.complaint = reason;
         }
     }
 
-    /// PostgreSQL may have come up empty, or only now for the first time.
-    async fn greet(&self) -> Result<(), String> {
-        self.store.ping().await.map_err(|error| error.to_string())?;
-        match self.store.migrate().await {
-            // A newer version has been here meanwhile. What this one calls is still there.
-            Ok(()) | Err(MigrationError::Newer) => Ok(()),
-            Err(error) => Err(error.to_string()),
+    /// PostgreSQL may have gone, come up empty, or only now for the first time.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let is_fresh = self.looked_at.is_some_and(|looked_at| looked_at.elapsed() < LOOK_INTERVAL);
+        if is_fresh && !self.circuit.is_open() {
+            return Ok(());
         }
+        let schema = self.session.look().await?;
+        if !matches!(schema, Schema::Current | Schema::Ahead) {
+            if let Schema::Behind(pending) = schema {
+                self.circuit.await_migrations(pending);
+            }
+            let started = Instant::now();
+            let migrated = self.store.migrate(self.migration_limit).await;
+            if started.elapsed() >= self.migration_limit {
+                self.migration_limit = (2 * self.migration_limit).min(MAX_MIGRATION_LIMIT);
+            }
+            migrated?;
+        }
+        self.looked_at = Some(Instant::now());
+        Ok(())
     }
 
-    /// How many bodies were put into PostgreSQL.
-    async fn drain_batch(&mut self) -> Result<usize, StoreError> {
+    /// Puts a batch into PostgreSQL and tells how long to rest.
+    ///
+    /// # Errors
+    /// PostgreSQL takes nothing at the moment.
+    async fn drain_batch(&mut self) -> Result<Duration, StoreError> {
+        let started = Instant::now();
         // An unreadable spool shows in readiness; here there is nothing to drain from.
-        let mut entries = self.spool.oldest(BATCH_ENTRIES, BATCH_BYTES).await.unwrap_or_default();
+        let mut entries = self.spool.oldest(self.after, BATCH_ENTRIES, BATCH_BYTES).await.unwrap_or_default();
         if entries.is_empty() {
-            return Ok(0);
+            return Ok(self.begin_again());
         }
         // As many as make a transaction; the others wait for the next turn.
         let mut submissions: Vec<Submission> = Vec::new();
@@ -112,23 +146,43 @@ impl Drain {
         entries.truncate(submissions.len());
         metrics::received(Origin::Spool, events);
         let requests: Vec<&Submission> = submissions.iter().collect();
-        let stored = store_all(&mut self.session, &requests, WhenSlow::TryLess).await;
+        let outcome = store_all(&mut self.session, &requests, WhenSlow::TryLess).await;
+        metrics::event("any", metrics::Outcome::Spooled, outcome.left.iter().sum());
+        let last = entries.last().map_or(0, |entry| entry.id);
         // What is stored of a body whose rest is not will be a duplicate the next time.
-        let is_stored = |index: usize| stored.as_ref().err().is_none_or(|unstored| unstored.events[index] == 0);
-        let (done, kept): (Vec<_>, Vec<_>) = entries.into_iter().enumerate().partition(|(index, _)| is_stored(*index));
-        let done: Vec<Entry> = done.into_iter().map(|(_, entry)| entry).collect();
-        if let Err(unstored) = &stored {
-            let left = kept.iter().map(|(index, _)| unstored.events[*index]).sum();
-            metrics::event("any", metrics::Outcome::Spooled, left);
-        }
-        if !done.is_empty()
-            && let Err(error) = self.spool.remove(&done).await
-        {
+        let left = outcome.left.iter();
+        let done: Vec<Entry> =
+            entries.into_iter().zip(left).filter(|(_, left)| **left == 0).map(|(entry, _)| entry).collect();
+        if let Err(error) = self.spool.remove(&done).await {
             tracing::error!(%error, "stored bodies could not be removed from the spool; they will be stored again");
-            return Ok(0);
+            return Ok(PAUSE);
         }
-        stored.map_err(|unstored| unstored.reason)?;
-        Ok(done.len())
+        self.drained += done.len();
+        if let Some(reason) = outcome.reason {
+            self.complain(&reason);
+            // What stands behind it is tried all the same, unless nobody was there to try it on.
+            if !matches!(reason, StoreError::Away(_) | StoreError::Lost(_) | StoreError::Unusable(_)) {
+                self.after = last;
+            }
+            if outcome.is_away {
+                return Err(reason);
+            }
+        }
+        // As long a rest as the work took leaves half of PostgreSQL to live traffic.
+        Ok(started.elapsed())
+    }
+
+    /// The end of a turn: nothing waits behind the last entry that was tried.
+    fn begin_again(&mut self) -> Duration {
+        if std::mem::take(&mut self.after) > 0 {
+            return PAUSE_BEFORE_LEFT;
+        }
+        if self.drained > 0 {
+            tracing::info!(bodies = self.drained, "the spool is drained");
+            self.drained = 0;
+        }
+        self.complaint.clear();
+        PAUSE
     }
 }
 

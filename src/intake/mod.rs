@@ -17,10 +17,11 @@ mod circuit;
 mod drain;
 mod job;
 mod queue;
+mod specimen;
 mod storing;
 mod writer;
 
-pub use circuit::Circuit;
+pub use circuit::{Circuit, DatabaseState};
 pub use job::{Parsed, Refusal, Room, Submission};
 pub use queue::{Intake, QUEUE_BYTES, QUEUE_REQUESTS};
 pub use storing::BATCH_EVENTS;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::circuit::Circuit;
+use super::circuit::{Circuit, DatabaseState};
 use super::drain::Drain;
 use super::job::{Job, Refusal, Room, Submission};
 use super::writer::Writer;
@@ -34,22 +34,26 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Starts the writers and the drain. An open circuit: PostgreSQL is known to be away already.
+    /// Starts the writers, and once `is_reachable` the drain, which closes the circuit when it has got through.
     #[must_use]
-    pub fn start(store: &Store, spool: &Spool, circuit: Circuit) -> Self {
-        let circuit = Arc::new(circuit);
+    pub fn start(
+        store: &Store,
+        spool: &Spool,
+        circuit: Arc<Circuit>,
+        is_reachable: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_REQUESTS);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         let under_way = watch::Sender::new(0);
-        let (stop_drain, stop) = watch::channel(false);
-        let drain = Drain {
-            store: store.clone(),
-            session: store.session(),
-            spool: spool.clone(),
-            circuit: Arc::clone(&circuit),
-            complaint: String::new(),
-        };
-        let mut tasks = vec![tokio::spawn(drain.run(stop))];
+        let (stop_drain, mut stop) = watch::channel(false);
+        let drain = Drain::new(store.clone(), spool.clone(), Arc::clone(&circuit));
+        let mut tasks = vec![tokio::spawn(async move {
+            tokio::select! {
+                () = is_reachable => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+            drain.run(stop).await;
+        })];
         for _ in 0..WRITERS {
             let (spool, circuit) = (spool.clone(), Arc::clone(&circuit));
             let writer = Writer { session: store.session(), spool, circuit };
@@ -100,9 +104,9 @@ impl Intake {
         queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
-    /// True while PostgreSQL is known to be away.
-    pub fn is_database_away(&self) -> bool {
-        self.circuit.is_open()
+    /// What is known of PostgreSQL.
+    pub fn database(&self) -> DatabaseState {
+        self.circuit.state()
     }
 
     /// Takes nothing more and waits until the queue is written. What waits in the spool stays there.

@@ -1,12 +1,15 @@
 //! Putting requests into PostgreSQL: together when all goes well, and down to single rows when one of them is
 //! refused.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use super::job::{Parsed, Submission};
+use super::specimen::specimen;
+use crate::clock;
 use crate::event::{Event, Kind};
 use crate::store::{Batch, Quarantined, Session, StoreError};
-use crate::telemetry::metrics::{self, Outcome};
+use crate::telemetry::metrics;
 
 /// A lost connection or a conflict is tried again at once: the connection of a session may have gone stale while PostgreSQL
 /// restarted, and others may be in the way more than once.
@@ -24,12 +27,14 @@ pub enum WhenSlow {
     TryLess,
 }
 
-/// What could not be stored.
-pub struct Unstored {
-    /// Why.
-    pub reason: StoreError,
+/// What became of requests.
+pub struct Outcome {
     /// For each request, of how many events it still holds the only copy.
-    pub events: Vec<usize>,
+    pub left: Vec<usize>,
+    /// Why, if any are left.
+    pub reason: Option<StoreError>,
+    /// PostgreSQL takes nothing at all at the moment.
+    pub is_away: bool,
 }
 
 /// The smallest thing that is stored or fails by itself, with the index of its request.
@@ -57,56 +62,167 @@ impl Unit<'_> {
 /// So many refused events of one body, and its others are not tried any more: the whole body is in quarantine.
 const MAX_REFUSALS: usize = 10;
 
-/// Commits all requests, in ever smaller transactions when PostgreSQL refuses some row, down to the culprit,
-/// whose whole body goes into quarantine, once.
-pub async fn store_all(session: &mut Session, requests: &[&Submission], when_slow: WhenSlow) -> Result<(), Unstored> {
-    let mut refusals = vec![0; requests.len()];
-    let mut pending = units(requests);
-    while let Some(mut units) = pending.pop() {
-        match commit(session, &units).await {
-            Ok(()) => {}
-            // Whoever waits for an answer does not wait for ever smaller tries.
-            Err(StoreError::Slow) if when_slow == WhenSlow::GiveUp => {
-                return Err(unstored(StoreError::Slow, requests, &pending, &units));
-            }
-            Err(StoreError::Data(_) | StoreError::Slow) if units.len() > 1 => {
-                let rest = units.split_off(units.len() / 2);
-                pending.extend([rest, units]);
-            }
-            Err(StoreError::Data(refusal)) if let Unit::Event(request, event) = units[0] => {
-                let kind = event.kind.as_str();
-                tracing::error!(reason = refusal, kind, "PostgreSQL refused an event; its body goes into quarantine");
-                refusals[request] += 1;
-                if refusals[request] == 1 {
-                    let reason = "PostgreSQL refused an event of this body";
-                    pending.push(vec![Unit::Quarantined(request, event.kind, requests[request].quarantined(reason))]);
-                } else {
-                    metrics::event(kind, Outcome::Quarantined, 1);
-                }
-                if refusals[request] == MAX_REFUSALS {
-                    give_up(request, &mut pending);
-                }
-            }
-            Err(reason) => return Err(unstored(reason, requests, &pending, &units)),
-        }
-        pending.retain(|units| !units.is_empty());
-    }
-    Ok(())
+/// So many refused events of a kind that PostgreSQL does not take, and its others wait untried.
+const MAX_REFUSED: usize = 8;
+
+/// Commits all requests, in ever smaller transactions when PostgreSQL refuses some row, down to the culprit. If an ordinary
+/// event of its kind is taken, the culprit is to blame, and its whole body goes into quarantine, once. If not, the server is,
+/// and what it refuses is left. Either way the others go on.
+pub async fn store_all(session: &mut Session, requests: &[&Submission], when_slow: WhenSlow) -> Outcome {
+    let mut storing = Storing {
+        session,
+        requests,
+        refusals: vec![0; requests.len()],
+        left: vec![0; requests.len()],
+        takes: HashMap::new(),
+        refused: HashMap::new(),
+        reason: None,
+    };
+    let is_away = storing.run(when_slow).await;
+    Outcome { left: storing.left, reason: storing.reason, is_away }
 }
 
-fn unstored(reason: StoreError, requests: &[&Submission], pending: &[Vec<Unit<'_>>], failed: &[Unit<'_>]) -> Unstored {
-    let mut events = vec![0; requests.len()];
-    for unit in pending.iter().flatten().chain(failed) {
-        events[unit.request()] += 1;
+struct Storing<'a> {
+    session: &'a mut Session,
+    requests: &'a [&'a Submission],
+    /// Refused events of each request.
+    refusals: Vec<usize>,
+    left: Vec<usize>,
+    /// Whether PostgreSQL takes ordinary events of a kind, as far as it was asked.
+    takes: HashMap<Kind, bool>,
+    /// How many of a kind were left because it does not.
+    refused: HashMap<Kind, usize>,
+    reason: Option<StoreError>,
+}
+
+impl<'a> Storing<'a> {
+    /// Stores what can be stored, and tells whether PostgreSQL is away.
+    async fn run(&mut self, when_slow: WhenSlow) -> bool {
+        let mut pending = units(self.requests);
+        while let Some(mut units) = pending.pop() {
+            self.leave_refused_kinds(&mut units);
+            if units.is_empty() {
+                continue;
+            }
+            match commit(self.session, &units).await {
+                Ok(()) => self.takes.extend(units.iter().map(|unit| (unit.kind(), true))),
+                Err(StoreError::Refused(reason)) if units.len() == 1 => {
+                    if let Err(error) = self.judge(units[0], reason, &mut pending).await {
+                        self.leave(units.iter().chain(pending.iter().flatten()), error);
+                        return true;
+                    }
+                }
+                Err(StoreError::Refused(_) | StoreError::MonthHeld) if units.len() > 1 => halve(units, &mut pending),
+                Err(StoreError::Slow | StoreError::Conflict(_))
+                    if when_slow == WhenSlow::TryLess && units.len() > 1 =>
+                {
+                    halve(units, &mut pending);
+                }
+                // It waits by itself; the others go on.
+                Err(error @ StoreError::MonthHeld) => self.leave(&units, error),
+                Err(error @ (StoreError::Slow | StoreError::Conflict(_))) if when_slow == WhenSlow::TryLess => {
+                    self.leave(&units, error);
+                }
+                Err(error) => {
+                    self.leave(units.iter().chain(pending.iter().flatten()), error);
+                    return true;
+                }
+            }
+        }
+        self.reason.is_some() && !self.takes_anything().await
     }
-    Unstored { reason, events }
+
+    /// Decides what a unit that is refused alone is refused for.
+    ///
+    /// # Errors
+    /// Nobody knows: PostgreSQL has gone away.
+    async fn judge(
+        &mut self,
+        unit: Unit<'a>,
+        reason: String,
+        pending: &mut Vec<Vec<Unit<'a>>>,
+    ) -> Result<(), StoreError> {
+        let Unit::Event(request, event) = unit else {
+            self.leave(&[unit], StoreError::Refused(reason));
+            return Ok(());
+        };
+        if !self.takes_kind(event.kind).await? {
+            *self.refused.entry(event.kind).or_default() += 1;
+            self.leave(&[unit], StoreError::Refused(reason));
+            return Ok(());
+        }
+        let kind = event.kind.as_str();
+        tracing::error!(reason, kind, "PostgreSQL refused an event; its body goes into quarantine");
+        self.refusals[request] += 1;
+        if self.refusals[request] == 1 {
+            let reason = "PostgreSQL refused an event of this body";
+            let row = self.requests[request].quarantined(reason);
+            pending.push(vec![Unit::Quarantined(request, event.kind, row)]);
+        } else {
+            metrics::event(kind, metrics::Outcome::Quarantined, 1);
+        }
+        if self.refusals[request] == MAX_REFUSALS {
+            give_up(request, pending);
+        }
+        Ok(())
+    }
+
+    /// Whether PostgreSQL takes ordinary events of this kind.
+    async fn takes_kind(&mut self, kind: Kind) -> Result<bool, StoreError> {
+        if let Some(takes) = self.takes.get(&kind) {
+            return Ok(*takes);
+        }
+        let specimen = specimen(kind, clock::now());
+        let batch = Batch { events: specimen.iter().collect(), quarantined: Vec::new() };
+        let takes = match self.session.rehearse(&batch).await {
+            Ok(()) => true,
+            Err(error @ (StoreError::Away(_) | StoreError::Lost(_) | StoreError::Unusable(_))) => return Err(error),
+            Err(_) => false,
+        };
+        self.takes.insert(kind, takes);
+        Ok(takes)
+    }
+
+    async fn takes_anything(&mut self) -> bool {
+        for kind in Kind::ALL {
+            if let Ok(true) = self.takes_kind(kind).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Tries no more of a kind of which enough have been refused and none was taken.
+    fn leave_refused_kinds(&mut self, units: &mut Vec<Unit<'a>>) {
+        let (takes, refused) = (&self.takes, &self.refused);
+        let is_hopeless =
+            |kind| takes.get(&kind) == Some(&false) && refused.get(&kind).is_some_and(|count| *count >= MAX_REFUSED);
+        for unit in units.extract_if(.., |unit| matches!(unit, Unit::Event(_, event) if is_hopeless(event.kind))) {
+            self.left[unit.request()] += 1;
+        }
+    }
+
+    fn leave<'u>(&mut self, units: impl IntoIterator<Item = &'u Unit<'a>>, reason: StoreError)
+    where
+        'a: 'u,
+    {
+        for unit in units {
+            self.left[unit.request()] += 1;
+        }
+        self.reason = Some(reason);
+    }
+}
+
+fn halve<'a>(mut units: Vec<Unit<'a>>, pending: &mut Vec<Vec<Unit<'a>>>) {
+    let rest = units.split_off(units.len() / 2);
+    pending.extend([rest, units]);
 }
 
 /// Leaves the rest of a request to its row in quarantine.
 fn give_up(request: usize, pending: &mut [Vec<Unit<'_>>]) {
     let is_left = |unit: &Unit<'_>| matches!(unit, Unit::Event(of, _) if *of == request);
     for unit in pending.iter().flatten().filter(|unit| is_left(unit)) {
-        metrics::event(unit.kind().as_str(), Outcome::Quarantined, 1);
+        metrics::event(unit.kind().as_str(), metrics::Outcome::Quarantined, 1);
     }
     for units in pending {
         units.retain(|unit| !is_left(unit));
@@ -143,13 +259,13 @@ async fn commit(session: &mut Session, units: &[Unit<'_>]) -> Result<(), StoreEr
         match session.commit(&batch).await {
             Err(StoreError::Conflict(_) | StoreError::Lost(_) | StoreError::NoMonth) if tries < TRIES => tries += 1,
             // It is the affair of some row: find it.
-            Err(StoreError::NoMonth) => return Err(StoreError::Data(StoreError::NoMonth.to_string())),
+            Err(StoreError::NoMonth) => return Err(StoreError::Refused(StoreError::NoMonth.to_string())),
             outcome => break outcome?,
         }
     };
     metrics::committed(units.len(), started.elapsed());
     for (event, is_new) in batch.events.iter().zip(committed.is_new) {
-        let outcome = if is_new { Outcome::Stored } else { Outcome::Duplicate };
+        let outcome = if is_new { metrics::Outcome::Stored } else { metrics::Outcome::Duplicate };
         metrics::event(event.kind.as_str(), outcome, 1);
         if let Some(page) = &event.page_id {
             metrics::page_seen(page);
@@ -157,7 +273,7 @@ async fn commit(session: &mut Session, units: &[Unit<'_>]) -> Result<(), StoreEr
     }
     for unit in units {
         if let Unit::Quarantined(_, kind, _) = unit {
-            metrics::event(kind.as_str(), Outcome::Quarantined, 1);
+            metrics::event(kind.as_str(), metrics::Outcome::Quarantined, 1);
         }
     }
     Ok(())

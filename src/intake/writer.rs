@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::circuit::Circuit;
 use super::job::{Job, Refusal, Submission};
@@ -64,13 +64,11 @@ impl Writer {
         if self.circuit.is_open() {
             return requests.iter().map(|request| request.events()).collect();
         }
-        match store_all(&mut self.session, &requests, WhenSlow::GiveUp).await {
-            Ok(()) => vec![0; jobs.len()],
-            Err(unstored) => {
-                self.circuit.open(&unstored.reason);
-                unstored.events
-            }
+        let outcome = store_all(&mut self.session, &requests, WhenSlow::GiveUp).await;
+        if let Some(reason) = outcome.reason.filter(|_| outcome.is_away) {
+            self.circuit.open(&reason);
         }
+        outcome.left
     }
 
     /// Spools the whole body of each request that is not stored whole: what is stored of it will be a duplicate.
@@ -104,6 +102,7 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, under_way: &mut watch::Receiver
     let mut jobs: Vec<Job> = Vec::new();
     let (mut events, mut bytes) = (0, 0);
     let mut next = queue.recv().await;
+    let deadline = Instant::now() + LONGEST_WAIT;
     while let Some(job) = next {
         events += job.submission.events();
         bytes += job.submission.body.len();
@@ -114,7 +113,7 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, under_way: &mut watch::Receiver
         next = tokio::select! {
             biased;
             job = queue.recv() => job,
-            () = are_at_most(under_way, jobs.len()) => None,
+            () = are_at_most(under_way, jobs.len(), deadline) => None,
         };
         if next.is_none() {
             tokio::task::yield_now().await;
@@ -124,7 +123,7 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, under_way: &mut watch::Receiver
     jobs
 }
 
-async fn are_at_most(under_way: &mut watch::Receiver<usize>, requests: usize) {
+async fn are_at_most(under_way: &mut watch::Receiver<usize>, requests: usize, deadline: Instant) {
     // Either outcome says that there is nothing more to wait for.
-    let _ = timeout(LONGEST_WAIT, under_way.wait_for(|under_way| *under_way <= requests)).await;
+    let _ = timeout_at(deadline, under_way.wait_for(|under_way| *under_way <= requests)).await;
 }

@@ -33,6 +33,7 @@ pub async fn replay(
     now: DateTime<Utc>,
     mut report: impl FnMut(i64, &str),
 ) -> Result<Replayed, StoreError> {
+    store.require_current().await?;
     let mut summary = Replayed::default();
     let mut session = store.session();
     let mut after = 0;
@@ -44,7 +45,7 @@ pub async fn replay(
                 let batch = Batch { events: events.iter().collect(), quarantined: Vec::new() };
                 match session.commit(&batch).await {
                     Ok(_) => Ok(now),
-                    Err(error @ (StoreError::Data(_) | StoreError::NoMonth)) => Err(error.to_string()),
+                    Err(error @ (StoreError::Refused(_) | StoreError::NoMonth)) => Err(error.to_string()),
                     Err(error) => return Err(error),
                 }
             }

@@ -129,10 +129,11 @@ impl File {
         Ok(waiting)
     }
 
-    pub fn oldest(&mut self, max_entries: usize, max_bytes: usize) -> Result<Vec<Entry>, SpoolError> {
-        let mut select =
-            self.connection.prepare_cached("select id, received_at, body, check_sum from entries order by id")?;
-        let mut rows = select.query([])?;
+    /// The oldest entries of those after the one with the id `after`.
+    pub fn oldest(&mut self, after: i64, max_entries: usize, max_bytes: usize) -> Result<Vec<Entry>, SpoolError> {
+        let select = "select id, received_at, body, check_sum from entries where id > ? order by id";
+        let mut select = self.connection.prepare_cached(select)?;
+        let mut rows = select.query([after])?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while entries.len() < max_entries
             && bytes < max_bytes

@@ -87,12 +87,13 @@ impl Spool {
         }
     }
 
-    /// The oldest bodies: at most so many, and no more once they exceed so many bytes together.
+    /// The oldest bodies of those after the entry `after` (0: of all): at most so many, and no more once they exceed so many
+    /// bytes together.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub async fn oldest(&self, max_entries: usize, max_bytes: usize) -> Result<Vec<Entry>, SpoolError> {
-        self.call(move |file, _| file.oldest(max_entries, max_bytes)).await
+    pub async fn oldest(&self, after: i64, max_entries: usize, max_bytes: usize) -> Result<Vec<Entry>, SpoolError> {
+        self.call(move |file, _| file.oldest(after, max_entries, max_bytes)).await
     }
 
     /// Lets go of these bodies, which are stored elsewhere now.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
 use super::error::StoreError;
@@ -56,6 +56,27 @@ impl Session {
         }
         self.keep(own);
         committed
+    }
+}
+
+impl Session {
+    /// Whether the batch could be stored now: it is written and taken back.
+    ///
+    /// # Errors
+    /// As [`Session::commit`].
+    pub async fn rehearse(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        let mut own = self.take().await?;
+        let rehearsal = async {
+            let mut transaction = own.connection.begin().await?;
+            // The months that it makes are taken back, too.
+            write(&mut transaction, &mut Months::default(), batch).await?;
+            Ok(transaction.rollback().await?)
+        };
+        let rehearsed = timeout(COMMIT_BUDGET, rehearsal).await.unwrap_or(Err(StoreError::Slow));
+        if rehearsed.is_ok() {
+            self.keep(own);
+        }
+        rehearsed
     }
 }
 

@@ -30,7 +30,7 @@ pub use commit::{Batch, Committed};
 pub use error::StoreError;
 pub use pool::{CONNECT_TIMEOUT, Store};
 pub use quarantine::{Quarantined, QuarantinedBody};
-pub use schema::MigrationError;
+pub use schema::Schema;
 pub use session::Session;
 pub use shadow::{Difference, Rebuild, Scope};
 pub use views::{Table, View};

@@ -39,24 +39,29 @@ impl Store {
     /// # Errors
     /// `url` is no PostgreSQL URL.
     pub fn connect_lazily(url: &str, max_connections: u32, patience: Duration) -> Result<Self, sqlx::Error> {
-        let options: PgConnectOptions = url.parse()?;
         let pool = PgPoolOptions::new()
             .max_connections(max_connections.saturating_sub(SESSIONS).max(1))
             .acquire_timeout(patience)
             .after_connect(|connection, _| Box::pin(async { connection.execute(SETTINGS).await.map(drop) }))
-            .connect_lazy_with(options.application_name("sobot-hook").disable_statement_logging());
+            .connect_lazy_with(options(url)?);
         Ok(Self { pool, failures: Arc::default() })
     }
 
     /// A new connection with the settings of a writer.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+        // Refused is away: here it is not the connection in use that is lost.
+        let away = |error: StoreError| match error {
+            StoreError::Lost(reason) => StoreError::Away(reason),
+            other => other,
+        };
         let connect = async {
             let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await?;
             connection.execute(SETTINGS).await?;
             Ok::<_, sqlx::Error>(connection)
         };
         let connected = timeout(CONNECT_TIMEOUT, connect).await;
-        Ok(connected.map_err(|_| StoreError::Away(format!("no connection within {CONNECT_TIMEOUT:?}")))??)
+        let connected = connected.map_err(|_| StoreError::Away(format!("no connection within {CONNECT_TIMEOUT:?}")))?;
+        connected.map_err(|error| away(error.into()))
     }
 
     pub(super) fn count_failure(&self) {
@@ -67,12 +72,14 @@ impl Store {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Whether PostgreSQL can be reached now.
+    /// Goes to this database from now on.
     ///
     /// # Errors
-    /// It cannot; the reason is the connection's own, which the pool keeps to itself.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.connect().await?.close().await?)
+    /// `url` is no PostgreSQL URL.
+    pub fn lead_to(&self, url: &str) -> Result<(), sqlx::Error> {
+        self.pool.set_connect_options(options(url)?);
+        self.count_failure();
+        Ok(())
     }
 
     /// Closes the pool after the statements under way, but waits no longer than is decent.
@@ -81,4 +88,9 @@ impl Store {
             tracing::warn!("PostgreSQL did not end its connections in time");
         }
     }
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    let options: PgConnectOptions = url.parse()?;
+    Ok(options.application_name("sobot-hook").disable_statement_logging())
 }

@@ -1,98 +1,156 @@
 //! The schema: the migrations that are compiled in, the functions that belong to them, and how far a database has come.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{Executor, PgConnection};
+use tokio::time::timeout;
 
-use super::error::StoreError;
+use super::error::{StoreError, is_forbidden};
 use super::functions;
 use super::pool::{CONNECT_TIMEOUT, Store};
+use super::session::Session;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Why the schema is not up to date.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrationError {
-    /// PostgreSQL cannot be asked now.
-    #[error("PostgreSQL is away: {0}")]
-    Away(String),
-    /// The database is from a newer version of this program.
-    #[error("the database's schema is from a newer version of this program; run that one")]
+/// Whoever else migrates is waited for so long; then it is tried again, or given up.
+const LOCK_TIMEOUT: &str = "set lock_timeout = '5s'";
+
+/// How long the two questions about the schema may take.
+const QUESTION_LIMIT: Duration = Duration::from_secs(2);
+
+/// How far a database is behind this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    Current,
+    /// A newer version has been here; what this one calls is still there.
+    Ahead,
+    /// So many migrations are missing; the functions count as one.
+    Behind(usize),
+    /// A newer version has been here, and left nothing that this one could call.
     Newer,
-    /// A migration failed, or the role may not.
-    #[error("cannot bring the database's schema up to date: {0}")]
-    Failed(MigrateError),
 }
 
-impl From<MigrateError> for MigrationError {
-    fn from(error: MigrateError) -> Self {
-        match &error {
-            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) if is_absence(cause) => {
-                Self::Away(cause.to_string())
-            }
-            MigrateError::VersionMissing(_) => Self::Newer,
-            _ => Self::Failed(error),
-        }
+impl Session {
+    /// Looks whether PostgreSQL answers, and how far the schema is.
+    ///
+    /// # Errors
+    /// PostgreSQL is away, or of no use to us.
+    pub async fn look(&mut self) -> Result<Schema, StoreError> {
+        let mut own = self.take().await?;
+        // In case of an error, or when it takes too long, the connection is dropped.
+        let looked = timeout(QUESTION_LIMIT, look(&mut own.connection)).await;
+        let schema = looked.map_err(|_| StoreError::Away("it does not answer".to_owned()))??;
+        self.keep(own);
+        Ok(schema)
     }
 }
 
-fn is_absence(error: &sqlx::Error) -> bool {
-    match error {
-        // Connection, transaction state (such as a read-only standby), wrong password, no such database,
-        // conflict, resources, operator: all may be mended without this program.
-        sqlx::Error::Database(error) => ["08", "25", "28", "3D", "40", "53", "57"]
-            .iter()
-            .any(|class| error.code().is_some_and(|code| code.starts_with(class))),
-        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
-        _ => false,
+async fn look(connection: &mut PgConnection) -> Result<Schema, StoreError> {
+    let encoding: String = sqlx::query_scalar("show server_encoding").fetch_one(&mut *connection).await?;
+    if encoding != "UTF8" {
+        return Err(StoreError::Unusable(format!(
+            "the database has the encoding {encoding}, which does not hold every text; make one with \
+             createdb --encoding=UTF8 --template=template0"
+        )));
     }
+    let is_there: bool =
+        sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
+    let applied: HashSet<i64> = if is_there {
+        let applied = sqlx::query_scalar("select version from _sqlx_migrations where success");
+        applied.fetch_all(&mut *connection).await?.into_iter().collect()
+    } else {
+        HashSet::new()
+    };
+    let is_newer = applied.iter().any(|version| MIGRATIONS.iter().all(|known| known.version != *version));
+    let missing = MIGRATIONS.iter().filter(|migration| !applied.contains(&migration.version)).count();
+    if missing > 0 {
+        return Ok(Schema::Behind(missing + 1));
+    }
+    Ok(match (is_newer, functions::are_installed(connection).await?) {
+        (false, true) => Schema::Current,
+        (false, false) => Schema::Behind(1),
+        (true, true) => Schema::Ahead,
+        (true, false) => Schema::Newer,
+    })
 }
 
 impl Store {
-    /// Brings the schema up to this program's version. Several processes may do so at once.
+    /// Refuses a schema that is not this program's own: whoever rewrites rows must know all their columns.
     ///
     /// # Errors
-    /// [`MigrationError`].
-    pub async fn migrate(&self) -> Result<(), MigrationError> {
-        // The pool keeps the reason for an absence to itself.
-        self.ping().await.map_err(|error| MigrationError::Away(error.to_string()))?;
-        // A connection of its own, without a time limit for statements, closed at the end: a failed migration leaves its
-        // lock on it.
-        let options = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
-        let own = options.connect_lazy_with((*self.pool.connect_options()).clone());
-        let migrated = match MIGRATIONS.run(&own).await {
-            Ok(()) => install(&own).await.map_err(MigrateError::Execute),
-            failed => failed,
-        };
-        own.close().await;
-        Ok(migrated?)
+    /// It is older or newer; PostgreSQL is away.
+    pub async fn require_current(&self) -> Result<(), StoreError> {
+        match self.session().look().await? {
+            Schema::Current => Ok(()),
+            Schema::Ahead | Schema::Newer => Err(newer()),
+            Schema::Behind(_) => {
+                Err(StoreError::Unusable("the schema is not up to date; run sobot-hook migrate first".to_owned()))
+            }
+        }
     }
 
-    /// How many of this program's migrations the database lacks; its functions count as one.
+    /// Brings the schema up to this program's version, within `limit`. Several processes may do so at once.
     ///
     /// # Errors
-    /// PostgreSQL is away.
-    pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let applied = sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
-            .fetch_all(&mut *connection)
-            .await;
-        let is_missing = |error: &dyn DatabaseError| error.code().as_deref() == Some("42P01");
-        let applied: HashSet<i64> = match applied {
-            // Before the first migration there is no such table.
-            Err(sqlx::Error::Database(error)) if is_missing(error.as_ref()) => HashSet::new(),
-            versions => versions?.into_iter().collect(),
-        };
-        let pending = MIGRATIONS.iter().filter(|migration| !applied.contains(&migration.version)).count();
-        if pending > 0 {
-            return Ok(pending + 1);
+    /// PostgreSQL is away; another process is migrating; the role may not; the schema is from a newer version.
+    pub async fn migrate(&self, limit: Duration) -> Result<(), StoreError> {
+        match self.session().look().await? {
+            Schema::Current => return Ok(()),
+            Schema::Ahead | Schema::Newer => return Err(newer()),
+            Schema::Behind(_) => {}
         }
-        Ok(usize::from(!functions::are_installed(&mut connection).await?))
+        // A connection of its own, without a time limit for statements, closed at the end: a failed migration leaves its
+        // lock on it.
+        let options = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .after_connect(|connection, _| Box::pin(async { connection.execute(LOCK_TIMEOUT).await.map(drop) }));
+        let own = options.connect_lazy_with((*self.pool.connect_options()).clone());
+        let migrated = timeout(limit, run(&own)).await;
+        // What has not come to its end by now does not hold anybody up.
+        tokio::spawn(async move { own.close().await });
+        migrated.map_err(|_| StoreError::Away(format!("the migration did not end within {limit:?}")))?
     }
 }
 
-async fn install(pool: &PgPool) -> sqlx::Result<()> {
-    functions::install(&mut *pool.acquire().await?).await
+async fn run(own: &PgPool) -> Result<(), StoreError> {
+    let migrated = MIGRATIONS.run(own).await;
+    let done = match migrated {
+        Ok(()) => install(own).await,
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(error),
+        Err(MigrateError::VersionMissing(_)) => return Err(newer()),
+        Err(MigrateError::Dirty(version) | MigrateError::VersionMismatch(version)) => {
+            return Err(StoreError::Unusable(format!(
+                "migration {version} of the database is not the one of this program; restore a backup, or use another \
+                 database"
+            )));
+        }
+        Err(_) => return Err(StoreError::Unusable("the migrations cannot be read".to_owned())),
+    };
+    done.map_err(|error| {
+        if is_forbidden(&error) {
+            return StoreError::Unusable(
+                "the role may not bring the schema up to date (SQLSTATE 42501); run sobot-hook migrate as its owner"
+                    .to_owned(),
+            );
+        }
+        match StoreError::from(error) {
+            StoreError::MonthHeld => StoreError::Away("another process is migrating, or holds a table".to_owned()),
+            StoreError::Refused(reason) => {
+                StoreError::Unusable(format!("the schema cannot be brought up to date ({reason})"))
+            }
+            other => other,
+        }
+    })
+}
+
+async fn install(own: &PgPool) -> sqlx::Result<()> {
+    functions::install(&mut *own.acquire().await?).await
+}
+
+fn newer() -> StoreError {
+    StoreError::Unusable("the database's schema is from a newer version of this program; run that one".to_owned())
 }

@@ -106,7 +106,7 @@ impl Database {
     pub async fn migrated() -> (Self, Store) {
         let database = Self::create().await;
         let store = Store::connect_lazily(&database.url, 8, super::PATIENCE).unwrap();
-        store.migrate().await.unwrap();
+        store.migrate(super::PATIENCE).await.unwrap();
         (database, store)
     }
 

@@ -1,11 +1,12 @@
 //! The real program as a process, spoken to over real HTTP.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -68,7 +69,29 @@ impl Service {
         service
     }
 
-    pub fn spawn(mut command: Command) -> Self {
+    /// The same with any command that serves: waits until it has found out whether PostgreSQL takes events.
+    pub fn spawn(command: Command) -> Self {
+        let service = Self::launch(command);
+        let deadline = Instant::now() + PATIENCE;
+        while ["starting", "migrating"].iter().any(|state| service.readiness().contains(state)) {
+            assert!(Instant::now() < deadline, "the service does not get ready: {}", service.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        service
+    }
+
+    /// What it answers to `/readyz`, asked without a runtime.
+    fn readiness(&self) -> String {
+        let address = self.base.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Waits only until it serves, whatever PostgreSQL does.
+    pub fn launch(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (serving, addresses) = channel();

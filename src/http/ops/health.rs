@@ -1,7 +1,6 @@
 //! `/healthz`: the process serves. `/readyz`: a POST would be durable now, and what each part says.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -9,21 +8,15 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::clock;
-use crate::intake::Intake;
+use crate::intake::{DatabaseState, Intake};
 use crate::spool::Spool;
-use crate::store::Store;
-
-/// A database that takes longer to answer a health check is not ready.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whoever takes part in making a POST durable.
 #[derive(Debug)]
 pub struct HealthState {
     pub intake: Arc<Intake>,
-    pub store: Store,
     pub spool: Spool,
 }
 
@@ -35,24 +28,35 @@ async fn alive() -> &'static str {
     "ok"
 }
 
-/// 200 while either the database with an up-to-date schema or the spool takes events.
+/// 200 while either the database or the spool takes events.
 async fn ready(State(parts): State<Arc<HealthState>>) -> impl IntoResponse {
-    // Why it is away is in the log; here anyone may look.
-    let (database, migrations) = match timeout(PATIENCE, parts.store.pending_migrations()).await {
-        Ok(Ok(_)) if parts.intake.is_database_away() => ("away", "unknown".to_owned()),
-        Ok(Ok(0)) => ("ok", "ok".to_owned()),
-        Ok(Ok(pending)) => ("ok", format!("{pending} pending")),
-        Ok(Err(_)) | Err(_) => ("away", "unknown".to_owned()),
-    };
+    let database = parts.intake.database();
     let spool = parts.spool.check();
     let waiting = parts.spool.waiting();
-    let is_ready = migrations == "ok" || spool.is_ok();
+    let is_ready = database == DatabaseState::Ok || spool.is_ok();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let migrations = match database {
+        DatabaseState::Ok => "ok".to_owned(),
+        DatabaseState::Behind(pending) => format!("{pending} pending"),
+        _ => "unknown".to_owned(),
+    };
+    // Why it is away is in the log; here anyone may look.
+    let (state, advice) = match database {
+        DatabaseState::Starting => ("starting", None),
+        DatabaseState::Behind(_) => ("migrating", None),
+        DatabaseState::Ok => ("ok", None),
+        DatabaseState::Away => ("away", None),
+        DatabaseState::Unusable(advice) => ("unusable", Some(advice)),
+    };
     let spool = json!({
         "state": spool.map_or_else(|error| error.to_string(), |()| "ok".to_owned()),
         "entries": waiting.entries,
         "bytes": waiting.bytes,
         "age_seconds": waiting.age(clock::now()).as_secs(),
     });
-    (status, Json(json!({ "database": database, "migrations": migrations, "spool": spool })))
+    let mut report = json!({ "database": state, "migrations": migrations, "spool": spool });
+    if let Some(advice) = advice {
+        report["advice"] = advice.into();
+    }
+    (status, Json(report))
 }

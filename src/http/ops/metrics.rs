@@ -8,7 +8,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock;
-use crate::intake::Intake;
+use crate::intake::{DatabaseState, Intake};
 use crate::spool::Spool;
 use crate::telemetry::metrics;
 
@@ -17,7 +17,7 @@ pub fn router(recorded: PrometheusHandle, intake: Arc<Intake>, spool: Spool) -> 
     let render = move || async move {
         let waiting = spool.waiting();
         let age = waiting.age(clock::now());
-        metrics::waiting(intake.waiting(), waiting.entries, waiting.bytes, age, intake.is_database_away());
+        metrics::waiting(intake.waiting(), waiting.entries, waiting.bytes, age, intake.database() != DatabaseState::Ok);
         ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::render(&recorded))
     };
     Router::new().route("/metrics", get(render))

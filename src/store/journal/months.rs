@@ -5,9 +5,10 @@
 //! them, and every writer behind it.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Datelike, Months as MonthCount, NaiveDate, Utc};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::event::Event;
 use crate::store::error::StoreError;
@@ -18,10 +19,15 @@ const LOCK: i64 = 0x0073_6f62_6f74;
 /// The first month with a partition of its own; what is older rests in `events_before_2016_04`.
 const FIRST: (i32, u32) = (2016, 4);
 
+/// For so long a month that others hold is not asked for again.
+const HELD_TIME: Duration = Duration::from_secs(2);
+
 /// The months that a session knows to exist.
 #[derive(Debug, Default)]
 pub struct Months {
     known: BTreeSet<NaiveDate>,
+    /// Others held it a moment ago.
+    held: Option<(NaiveDate, Instant)>,
 }
 
 impl Months {
@@ -30,7 +36,14 @@ impl Months {
         // An event that is timed by its receipt may have been received before: its month then exists.
         for event in events {
             if let Some(month) = month(event.occurred_at).filter(|month| !self.known.contains(month)) {
-                create(connection, month).await?;
+                if self.held.is_some_and(|(held, since)| held == month && since.elapsed() < HELD_TIME) {
+                    return Err(StoreError::MonthHeld);
+                }
+                let created = create(connection, month).await;
+                if let Err(StoreError::MonthHeld) = created {
+                    self.held = Some((month, Instant::now()));
+                }
+                created?;
                 self.known.insert(month);
             }
         }
@@ -61,6 +74,8 @@ async fn create(connection: &mut PgConnection, month: NaiveDate) -> Result<(), S
     let name = month.format("events_%Y_%m");
     let next = month + MonthCount::new(1);
     let mut transaction = connection.begin().await?;
+    // Attaching waits for whoever reads the month, or analyses the journal. Others must not wait for that.
+    transaction.execute("set local lock_timeout = '100ms'").await?;
     sqlx::query!("select pg_advisory_xact_lock($1)", LOCK).fetch_one(&mut *transaction).await?;
     let is_attached = sqlx::query_scalar!(
         "select exists (select from pg_inherits where inhrelid = to_regclass($1::text))",
