@@ -10,8 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::app::{App, COMMAND_LIMIT, Database};
+use crate::app::App;
 use crate::config::{Config, ConfigError};
+use crate::database::{COMMAND_LIMIT, Database};
 use crate::jobs::rebuild::{Rebuilt, rebuild};
 use crate::jobs::replay::{Choice, replay};
 use crate::store::{Difference, Scope};

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
+pub mod database;
 pub mod demo;
 pub mod dialect;
 pub mod event;

@@ -34,14 +34,9 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Starts the writers, and once `is_reachable` the drain, which closes the circuit when it has got through.
+    /// Starts the writers, and once PostgreSQL may be `reached` the drain, which closes the circuit when it has got through.
     #[must_use]
-    pub fn start(
-        store: &Store,
-        spool: &Spool,
-        circuit: Arc<Circuit>,
-        is_reachable: impl Future<Output = ()> + Send + 'static,
-    ) -> Self {
+    pub fn start(store: &Store, spool: &Spool, circuit: Arc<Circuit>, reached: oneshot::Receiver<()>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_REQUESTS);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         let under_way = watch::Sender::new(0);
@@ -49,7 +44,8 @@ impl Intake {
         let drain = Drain::new(store.clone(), spool.clone(), Arc::clone(&circuit));
         let mut tasks = vec![tokio::spawn(async move {
             tokio::select! {
-                () = is_reachable => {}
+                // Unsent, everything is about to end.
+                _ = reached => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
             drain.run(stop).await;

@@ -112,14 +112,14 @@ impl<'a> Storing<'a> {
                         return true;
                     }
                 }
-                Err(StoreError::Refused(_) | StoreError::MonthHeld) if units.len() > 1 => halve(units, &mut pending),
+                Err(StoreError::Refused(_) | StoreError::Held) if units.len() > 1 => halve(units, &mut pending),
                 Err(StoreError::Slow | StoreError::Conflict(_))
                     if when_slow == WhenSlow::TryLess && units.len() > 1 =>
                 {
                     halve(units, &mut pending);
                 }
                 // It waits by itself; the others go on.
-                Err(error @ StoreError::MonthHeld) => self.leave(&units, error),
+                Err(error @ StoreError::Held) => self.leave(&units, error),
                 Err(error @ (StoreError::Slow | StoreError::Conflict(_))) if when_slow == WhenSlow::TryLess => {
                     self.leave(&units, error);
                 }

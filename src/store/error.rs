@@ -20,9 +20,9 @@ pub enum StoreError {
     /// The partition of a row's month is gone.
     #[error("the month of an event is being dropped (SQLSTATE 23514)")]
     NoMonth,
-    /// The partition of a row's month cannot be made while others hold it.
-    #[error("the month of an event cannot be attached to the journal while others hold it")]
-    MonthHeld,
+    /// A table or a month cannot be locked while others hold it.
+    #[error("others hold a table that is needed (SQLSTATE 55P03)")]
+    Held,
     /// The connection broke, and with it the knowledge whether the transaction was committed. Another one
     /// may do, and repeating what was stored is harmless.
     #[error("the connection was lost: {0}")]
@@ -61,7 +61,7 @@ fn from_database(error: &dyn DatabaseError) -> StoreError {
         b"57P01" | b"57P02" | b"57P05" => StoreError::Lost(known("the server ended the session")),
         // Another process has dropped it, or is at it. It is made anew.
         b"23514" if error.constraint().is_none() => StoreError::NoMonth,
-        b"55P03" => StoreError::MonthHeld,
+        b"55P03" => StoreError::Held,
         b"57P03" => StoreError::Away(known("the server is starting or stopping")),
         b"53300" => StoreError::Away(known("the server has no connection left")),
         b"53100" => StoreError::Away(known("the server's disk is full")),
@@ -72,9 +72,7 @@ fn from_database(error: &dyn DatabaseError) -> StoreError {
             StoreError::Away(known("a table, type or function is missing; sobot-hook migrate makes it"))
         }
         // Connection, authorisation, resources, the operator, input and output.
-        [b'0' | b'2', b'8', ..] | [b'5', b'3' | b'7' | b'8', ..] => {
-            StoreError::Away(known("the server cannot work"))
-        }
+        [b'0' | b'2', b'8', ..] | [b'5', b'3' | b'7' | b'8', ..] => StoreError::Away(known("the server cannot work")),
         // A row that data, constraint, trigger, policy or a damaged page keeps out; or everything is kept out.
         _ => {
             let name = error.constraint().or(error.table()).map(|name| format!(", {name}"));

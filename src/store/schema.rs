@@ -138,7 +138,7 @@ async fn run(own: &PgPool) -> Result<(), StoreError> {
             );
         }
         match StoreError::from(error) {
-            StoreError::MonthHeld => StoreError::Away("another process is migrating, or holds a table".to_owned()),
+            StoreError::Held => StoreError::Away("another process is migrating, or holds a table".to_owned()),
             StoreError::Refused(reason) => {
                 StoreError::Unusable(format!("the schema cannot be brought up to date ({reason})"))
             }

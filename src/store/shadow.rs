@@ -7,8 +7,11 @@
 //! Where retention has dropped months, the temporary tables begin as a copy of the state: then the journal
 //! can add what is missing, but nothing that only dropped months explain is called wrong or taken away.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Executor, Postgres, Row, Transaction};
+use tokio::time::timeout;
 
 use super::error::StoreError;
 use super::pool::Store;
@@ -22,6 +25,15 @@ use crate::state::State;
 
 /// Journal rows a batch.
 const BATCH_ROWS: usize = 2_000;
+
+/// Whoever holds a table of the state for longer is in the way of a rebuild.
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '30s'";
+
+/// A batch that takes longer has lost its server.
+const BATCH_LIMIT: Duration = Duration::from_mins(5);
+
+/// The whole tables are compared or replaced within this time.
+const TABLES_LIMIT: Duration = Duration::from_hours(4);
 
 /// What is to come of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +73,7 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         transaction.execute("set transaction isolation level repeatable read; set local statement_timeout = 0").await?;
         if scope == Scope::Replace {
+            transaction.execute(LOCK_TIMEOUT).await?;
             // Before the snapshot, so that it holds all that was folded. Readers do not wait.
             transaction
                 .execute("lock table messages, conversations, subscriptions, uploads in share row exclusive mode")
@@ -105,6 +118,10 @@ impl Rebuild {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn fold_next(&mut self) -> Result<usize, StoreError> {
+        timeout(BATCH_LIMIT, self.fold_batch()).await.unwrap_or(Err(StoreError::Slow))
+    }
+
+    async fn fold_batch(&mut self) -> Result<usize, StoreError> {
         let fetch = format!("fetch {BATCH_ROWS} from journal");
         let rows = sqlx::query(AssertSqlSafe(fetch)).fetch_all(&mut *self.transaction).await?;
         let mut events = Vec::with_capacity(rows.len());
@@ -137,6 +154,10 @@ impl Rebuild {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn count(&mut self) -> Result<u64, StoreError> {
+        timeout(TABLES_LIMIT, self.count_differences()).await.unwrap_or(Err(StoreError::Slow))
+    }
+
+    async fn count_differences(&mut self) -> Result<u64, StoreError> {
         let mut count = 0;
         for table in TABLES {
             let statement = format!("select count(*) {}", table.differing(&self.schema));
@@ -150,7 +171,11 @@ impl Rebuild {
     ///
     /// # Errors
     /// PostgreSQL is away.
-    pub async fn compare(&mut self, mut report: impl FnMut(Difference)) -> Result<u64, StoreError> {
+    pub async fn compare(&mut self, report: impl FnMut(Difference)) -> Result<u64, StoreError> {
+        timeout(TABLES_LIMIT, self.report_differences(report)).await.unwrap_or(Err(StoreError::Slow))
+    }
+
+    async fn report_differences(&mut self, mut report: impl FnMut(Difference)) -> Result<u64, StoreError> {
         let mut count = 0;
         for table in TABLES {
             let statement = table.comparison(&self.schema);
@@ -167,7 +192,11 @@ impl Rebuild {
     ///
     /// # Errors
     /// PostgreSQL is away; nothing has changed.
-    pub async fn replace(mut self) -> Result<(), StoreError> {
+    pub async fn replace(self) -> Result<(), StoreError> {
+        timeout(TABLES_LIMIT, self.replace_all()).await.unwrap_or(Err(StoreError::Slow))
+    }
+
+    async fn replace_all(mut self) -> Result<(), StoreError> {
         for table in TABLES {
             for statement in table.replacement(&self.schema) {
                 self.transaction.execute(AssertSqlSafe(statement)).await?;

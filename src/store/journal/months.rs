@@ -37,10 +37,10 @@ impl Months {
         for event in events {
             if let Some(month) = month(event.occurred_at).filter(|month| !self.known.contains(month)) {
                 if self.held.is_some_and(|(held, since)| held == month && since.elapsed() < HELD_TIME) {
-                    return Err(StoreError::MonthHeld);
+                    return Err(StoreError::Held);
                 }
                 let created = create(connection, month).await;
-                if let Err(StoreError::MonthHeld) = created {
+                if let Err(StoreError::Held) = created {
                     self.held = Some((month, Instant::now()));
                 }
                 created?;
