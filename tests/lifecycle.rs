@@ -130,6 +130,8 @@ fn a_bad_configuration_ends_with_64_and_one_line_that_helps() {
         ("SOBOT_HOOK__WEBHOOK__SECRETS", "with/slash", "letters, digits"),
         ("SOBOT_HOOK__HTTP__PORT", "80", "there is no key http.port"),
         ("SOBOT_HOOK__HTTP__MAX_CONNECTIONS", "many", "whole number"),
+        ("SOBOT_HOOK_HTTP_LISTEN", "127.0.0.1:80", "SOBOT_HOOK__HTTP__LISTEN"),
+        ("SOBOT_HOOK_PG_BINN", "/usr/bin", "SOBOT_HOOK_PG_BIN"),
     ];
     for (name, value, line) in refused {
         let (code, told) = failure(&["serve"], &[(name, value)]);
@@ -139,6 +141,25 @@ fn a_bad_configuration_ends_with_64_and_one_line_that_helps() {
     assert_eq!(failure(&["sreve"], &[]).0, Some(64));
     assert_eq!(failure(&[], &[]).0, Some(64));
     assert_eq!(run(&["--help"], &[]).status.code(), Some(0));
+}
+
+#[test]
+fn kubernetes_services_of_our_name_are_no_configuration() {
+    // What a Service `sobot-hook` with the ports `http` and `admin` puts into every pod, and one `sobot-hook-admin`.
+    let environment = [
+        ("SOBOT_HOOK_SERVICE_HOST", "10.96.12.7"),
+        ("SOBOT_HOOK_SERVICE_PORT", "8080"),
+        ("SOBOT_HOOK_SERVICE_PORT_HTTP", "8080"),
+        ("SOBOT_HOOK_PORT", "tcp://10.96.12.7:8080"),
+        ("SOBOT_HOOK_PORT_8080_TCP", "tcp://10.96.12.7:8080"),
+        ("SOBOT_HOOK_PORT_8080_TCP_PROTO", "tcp"),
+        ("SOBOT_HOOK_PORT_8080_TCP_PORT", "8080"),
+        ("SOBOT_HOOK_PORT_8080_TCP_ADDR", "10.96.12.7"),
+        ("SOBOT_HOOK_ADMIN_SERVICE_HOST", "10.96.12.8"),
+        ("SOBOT_HOOK_ADMIN_PORT", "tcp://10.96.12.8:9090"),
+    ];
+    let (code, said) = failure(&["config"], &environment);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
 }
 
 #[test]

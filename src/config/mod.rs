@@ -2,6 +2,7 @@
 //! them, and nothing that they say is overlooked. Printed or serialised, it shows no secret.
 
 mod error;
+mod kubernetes;
 mod layers;
 mod networks;
 mod secret;
