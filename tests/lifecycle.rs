@@ -132,6 +132,7 @@ fn a_bad_configuration_ends_with_64_and_one_line_that_helps() {
         ("SOBOT_HOOK__HTTP__MAX_CONNECTIONS", "many", "whole number"),
         ("SOBOT_HOOK_HTTP_LISTEN", "127.0.0.1:80", "SOBOT_HOOK__HTTP__LISTEN"),
         ("SOBOT_HOOK_PG_BINN", "/usr/bin", "SOBOT_HOOK_PG_BIN"),
+        ("DATABASE_URL", "postgres://me:with/slash@db/x", "percent-encoded"),
     ];
     for (name, value, line) in refused {
         let (code, told) = failure(&["serve"], &[(name, value)]);
