@@ -3,13 +3,15 @@
 
 mod support;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::database::Database;
-use support::service::{SECRET, Service, program};
+use support::service::{SECRET, Service, program, program_at};
 use support::until;
 use support::wire::message;
 
@@ -161,6 +163,36 @@ fn kubernetes_services_of_our_name_are_no_configuration() {
     ];
     let (code, said) = failure(&["config"], &environment);
     assert_eq!((code, said.as_str()), (Some(0), ""));
+}
+
+/// The permissions of a file or directory, in octal.
+fn mode(path: &Path) -> String {
+    format!("{:o}", path.symlink_metadata().unwrap().permissions().mode() & 0o7777)
+}
+
+#[tokio::test]
+async fn the_private_server_lies_in_a_directory_that_nobody_else_can_list() {
+    for umask in ["000", "077"] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        let data_dir = directory.path().join("data");
+        let mut command = program_at(Path::new("/bin/sh"));
+        command
+            .args(["-c", &format!("umask {umask}; exec \"$0\" serve"), env!("CARGO_BIN_EXE_sobot-hook")])
+            .env("SOBOT_HOOK__STORAGE__DATA_DIR", &data_dir)
+            .env("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0")
+            .env("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("SOBOT_HOOK__WEBHOOK__SECRETS", SECRET)
+            .env("SOBOT_HOOK__LOG__FORMAT", "json");
+        let mut service = Service::spawn(command);
+        assert_eq!(service.post(message("2", "1", "m", AT, "x")).await.0, 200);
+        // The server of a service run by root has another account, which passes through; in vain it would list.
+        let passable = if nix::unistd::geteuid().is_root() { "711" } else { "700" };
+        let modes = [data_dir.clone(), data_dir.join("lock"), data_dir.join("spool"), data_dir.join("postgres")];
+        assert_eq!(modes.map(|path| mode(&path)), [passable, "600", "700", "700"]);
+        assert!(data_dir.join("postgres").symlink_metadata().unwrap().is_dir(), "it is where it belongs");
+        assert_eq!(service.terminate().await.code(), Some(0));
+    }
 }
 
 #[test]
