@@ -22,6 +22,7 @@ mod state_rows;
 mod state_table;
 mod subscriptions;
 mod tables;
+mod tls;
 mod uploads;
 mod views;
 

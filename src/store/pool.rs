@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::error::StoreError;
+use super::tls;
 
 /// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
 /// a request may take.
@@ -51,12 +52,12 @@ impl Store {
     /// A new connection with the settings of a writer.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
         let connect = async {
-            let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await?;
+            let mut connection = tls::connect(&self.pool).await?;
             connection.execute(SETTINGS).await?;
-            Ok::<_, sqlx::Error>(connection)
+            Ok::<_, StoreError>(connection)
         };
         let connected = timeout(CONNECT_TIMEOUT, connect).await;
-        Ok(connected.map_err(|_| StoreError::Away(format!("no connection within {CONNECT_TIMEOUT:?}")))??)
+        connected.map_err(|_| StoreError::Away(format!("no connection within {CONNECT_TIMEOUT:?}")))?
     }
 
     pub(super) fn count_failure(&self) {
