@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use crate::app::{App, Database};
 use crate::config::{Config, ConfigError};
 use crate::jobs::rebuild::{Rebuilt, rebuild};
-use crate::jobs::replay::{Choice, replay};
-use crate::store::{Difference, Scope};
+use crate::jobs::replay::{Choice, Replayed, replay};
+use crate::store::{Difference, Scope, Store};
 use crate::{clock, demo, spool, telemetry};
 
 /// The receiving end of Sobot's Facebook Messenger integration.
@@ -167,9 +167,28 @@ async fn migrate(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// For what works on the tables: a database that has them.
+async fn open_migrated(config: &Config) -> Result<Database> {
+    let database = Database::open_beside(config).await?;
+    if let Err(problem) = require_schema(&database.store).await {
+        database.close().await;
+        return Err(problem);
+    }
+    Ok(database)
+}
+
+async fn require_schema(store: &Store) -> Result<()> {
+    // First, because it tells at once why PostgreSQL cannot be reached.
+    store.ping().await?;
+    if store.pending_migrations().await? > 0 {
+        bail!("the database's schema is missing or not up to date; run sobot-hook migrate");
+    }
+    Ok(())
+}
+
 async fn run_rebuild(config: &Config, check: bool) -> Result<()> {
     telemetry::log::start(&config.log)?;
-    let database = Database::open_beside(config).await?;
+    let database = open_migrated(config).await?;
     let bar =
         ProgressBar::no_length().with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} events, {eta} left")?);
     let progress = |done, total| {
@@ -191,10 +210,17 @@ async fn run_rebuild(config: &Config, check: bool) -> Result<()> {
 
 async fn run_replay(config: &Config, choice: Choice) -> Result<()> {
     telemetry::log::start(&config.log)?;
-    let database = Database::open_beside(config).await?;
+    let database = open_migrated(config).await?;
     let replayed = replay(&database.store, choice, clock::now(), |id, reason| println!("{id}: {reason}")).await;
     database.close().await;
     let replayed = replayed?;
+    if let Some(id) = choice.id
+        && replayed == Replayed::default()
+    {
+        bail!(
+            "nothing to replay: the quarantine holds no body {id}, or it was replayed before (or came before --since)"
+        );
+    }
     println!("{} replayed, {} left", replayed.replayed, replayed.left);
     Ok(())
 }
