@@ -14,9 +14,9 @@ use crate::config::{self, Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::ops::{self, HealthState};
 use crate::http::server::{self, Limits};
-use crate::http::webhook::{self, WebhookState};
+use crate::http::webhook::{self, Strangers, WebhookState};
 use crate::intake::{Circuit, Intake};
-use crate::jobs::upkeep;
+use crate::jobs::{pages, upkeep};
 use crate::private_server;
 use crate::spool::Spool;
 use crate::store::{CONNECT_TIMEOUT, MigrationError, Store, StoreError};
@@ -153,6 +153,8 @@ impl App {
         let public_limits =
             Limits { max_connections: config.http.max_connections, grace: config.http.request_timeout() };
         let upkeep = tokio::spawn(upkeep::run(database.store.clone(), config.retention.events_months));
+        let pages = tokio::spawn(pages::remember(database.store.clone()));
+        let (place, data_dir) = (database.store.place(), std::path::absolute(&config.storage.data_dir)?);
         let public_doors = public_doors(config, &intake, &database.store, &spool);
         let admin_doors = server::guarded(ops::metrics(metrics, Arc::clone(&intake), spool));
         let (stopped, stopping) = watch::channel(false);
@@ -160,7 +162,14 @@ impl App {
             // The sender lives until the service has ended.
             let _ = stopping.wait_for(|stopped| *stopped).await;
         };
-        tracing::info!(webhook = %public.local_addr()?, admin = %admin.local_addr()?, "serving");
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            webhook = %public.local_addr()?,
+            admin = %admin.local_addr()?,
+            database = place,
+            data_dir = %data_dir.display(),
+            "serving"
+        );
         let public = server::serve(public, public_doors, public_limits, until_stopped(stopping.clone()));
         let admin = server::serve(admin, admin_doors, ADMIN_LIMITS, until_stopped(stopping));
         tokio::join!(public, admin, async {
@@ -169,6 +178,7 @@ impl App {
             stopped.send_replace(true);
         });
         upkeep.abort();
+        pages.abort();
         intake.close().await;
         database.close().await;
         tracing::info!("stopped");
@@ -182,6 +192,7 @@ fn public_doors(config: Config, intake: &Arc<Intake>, store: &Store, spool: &Spo
         body_limit_bytes: config.http.body_limit_bytes,
         request_timeout: config.http.request_timeout(),
         config: config.webhook,
+        strangers: Strangers::default(),
     });
     let health = HealthState { intake: Arc::clone(intake), store: store.clone(), spool: spool.clone() };
     server::observed(webhook.merge(ops::health(health)))

@@ -12,6 +12,7 @@ mod error;
 mod functions;
 mod journal;
 mod messages;
+mod place;
 mod pool;
 mod quarantine;
 mod row;
