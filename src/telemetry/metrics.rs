@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 
+use super::descriptions;
 use crate::event::Kind;
 use crate::ids::PageId;
 
@@ -76,8 +78,9 @@ struct Heard {
     age: Duration,
 }
 
-/// Seconds from the fastest commit to the longest that a request waits for.
-const COMMIT_SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// Seconds from the fastest commit to one that has been tried again and again. Around the 2 s after which events go to the
+/// spool they are close, to tell what only just made it.
+const COMMIT_SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 5.0];
 
 const BATCH_EVENTS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1_000.0];
 
@@ -90,11 +93,16 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Full("sobot_hook_commit_seconds".to_owned()), &COMMIT_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("sobot_hook_batch_events".to_owned()), &BATCH_EVENTS)?
         .install_recorder()
-        .inspect(|_| begin_at_zero())
+        .inspect(|_| {
+            descriptions::describe();
+            Collector::default().describe();
+            begin_at_zero();
+        })
 }
 
 /// What has not happened yet is zero, not absent: an alert on an increase must see the first time.
 fn begin_at_zero() {
+    gauge!("sobot_hook_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     for status in [200, 400, 413, 503] {
         counter!("sobot_hook_requests_total", "status" => status.to_string()).absolute(0);
     }
@@ -120,6 +128,8 @@ pub fn render(handle: &PrometheusHandle) -> String {
         let age = heard.noted_at.elapsed() + heard.age;
         gauge!("sobot_hook_page_last_event_age_seconds", "page_id" => page.clone()).set(age.as_secs_f64());
     }
+    // The process's own figures: CPU, memory, file descriptors.
+    Collector::default().collect();
     handle.run_upkeep();
     handle.render()
 }
@@ -179,6 +189,12 @@ pub fn page_remembered(page: &PageId, age: Duration) {
 pub fn committed(events: usize, took: Duration) {
     histogram!("sobot_hook_batch_events").record(events as f64);
     histogram!("sobot_hook_commit_seconds").record(took.as_secs_f64());
+}
+
+/// How many bytes may wait in the spool.
+#[expect(clippy::cast_precision_loss, reason = "at most 2^40")]
+pub fn spool_bound(max_bytes: u64) {
+    gauge!("sobot_hook_spool_max_bytes").set(max_bytes as f64);
 }
 
 /// What waits at this moment.
