@@ -4,6 +4,7 @@ mod support;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -262,6 +263,38 @@ async fn what_waits_is_its_owner_s_alone_whatever_the_umask_and_whatever_was_bef
     assert!(service.log().contains("the spool is damaged"), "{}", service.log());
     assert_eq!(service.post(message("2", "1", "c", AT, "x")).await.0, 200);
     assert_eq!(open_to_others(&data_dir), [""; 0]);
+}
+
+/// `sobot-hook spool` by somebody to whom the directory is closed.
+fn looked_into_by_a_stranger(data_dir: &Path) -> std::process::Output {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+    // Where the program lies, others may not be able to go.
+    let copy = place.path().join("sobot-hook");
+    std::fs::copy(env!("CARGO_BIN_EXE_sobot-hook"), &copy).unwrap();
+    let mut stranger = program_at(&copy);
+    stranger.current_dir(place.path()).arg("spool").env("SOBOT_HOOK__STORAGE__DATA_DIR", data_dir);
+    if nix::unistd::geteuid().is_root() {
+        stranger.uid(65_534).gid(65_534);
+    } else {
+        std::fs::set_permissions(data_dir.join("spool"), Permissions::from_mode(0o000)).unwrap();
+    }
+    let output = stranger.output().unwrap();
+    std::fs::set_permissions(data_dir.join("spool"), Permissions::from_mode(0o700)).unwrap();
+    output
+}
+
+#[tokio::test]
+async fn a_spool_that_may_not_be_read_is_not_shown_as_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let data_dir = directory.path().join("data");
+    let service = serve("postgres://nobody@127.0.0.1:1/none", &data_dir, &[]);
+    assert_eq!(service.post(message("2", "1", "a", AT, "x")).await.0, 200);
+    let output = tokio::task::spawn_blocking(move || looked_into_by_a_stranger(&data_dir)).await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]), "{said}");
+    assert!(said.contains("the user who runs the service") && said.lines().count() == 1, "{said}");
 }
 
 #[tokio::test]

@@ -251,7 +251,8 @@ fn oldest(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
 /// Looks into the file without changing it.
 pub fn inspect(directory: &Path) -> Result<Option<Waiting>, SpoolError> {
     let path = directory.join(NAME);
-    if !path.exists() {
+    // Where nobody may look, nothing is known to be missing.
+    if !path.try_exists().map_err(|error| SpoolError::Unusable(error.to_string()))? {
         return Ok(None);
     }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
