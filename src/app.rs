@@ -15,9 +15,9 @@ use crate::data_dir::DataDir;
 use crate::database::{self, COMMAND_LIMIT, PrivateServer};
 use crate::http::ops::{self, HealthState};
 use crate::http::server::{self, Limits};
-use crate::http::webhook::{self, WebhookState};
+use crate::http::webhook::{self, Strangers, WebhookState};
 use crate::intake::{Circuit, Intake};
-use crate::jobs::upkeep;
+use crate::jobs::{pages, upkeep};
 use crate::private_server;
 use crate::spool::Spool;
 use crate::store::{CONNECT_TIMEOUT, Store};
@@ -109,9 +109,19 @@ impl App {
         let public_limits =
             Limits { max_connections: config.http.max_connections, grace: config.http.request_timeout() };
         let upkeep = tokio::spawn(upkeep::run(store.clone(), config.retention.events_months));
+        let pages = tokio::spawn(pages::remember(store.clone()));
+        let place = if config.database.url.is_empty() { "private".to_owned() } else { store.place() };
+        let data_path = std::path::absolute(&config.storage.data_dir)?;
         let public_doors = public_doors(config, &intake, &spool);
         let admin_doors = server::guarded(ops::metrics(metrics, Arc::clone(&intake), spool));
-        tracing::info!(webhook = %public.local_addr()?, admin = %admin.local_addr()?, "serving");
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            webhook = %public.local_addr()?,
+            admin = %admin.local_addr()?,
+            database = place,
+            data_dir = %data_path.display(),
+            "serving"
+        );
         let public = server::serve(public, public_doors, public_limits, until_stopped(stopping.clone()));
         let admin = server::serve(admin, admin_doors, ADMIN_LIMITS, until_stopped(stopping));
         tokio::join!(public, admin, async {
@@ -120,6 +130,7 @@ impl App {
             stopped.send_replace(true);
         });
         upkeep.abort();
+        pages.abort();
         intake.close().await;
         store.close().await;
         private_server.stop().await;
@@ -135,6 +146,7 @@ fn public_doors(config: Config, intake: &Arc<Intake>, spool: &Spool) -> Router {
         body_limit_bytes: config.http.body_limit_bytes,
         request_timeout: config.http.request_timeout(),
         config: config.webhook,
+        strangers: Strangers::default(),
     });
     let health = HealthState { intake: Arc::clone(intake), spool: spool.clone() };
     server::observed(webhook.merge(ops::health(health)))

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::database::{COMMAND_LIMIT, Database};
 use crate::jobs::rebuild::{Rebuilt, rebuild};
-use crate::jobs::replay::{Choice, replay};
+use crate::jobs::replay::{Choice, Replayed, replay};
 use crate::store::{Difference, Scope};
 use crate::{clock, demo, spool, telemetry};
 
@@ -164,9 +164,19 @@ async fn migrate(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// For what works on the tables: a database that has them.
+async fn open_migrated(config: &Config) -> Result<Database> {
+    let database = Database::open_beside(config).await?;
+    if let Err(problem) = database.store.require_current().await {
+        database.close().await;
+        return Err(problem.into());
+    }
+    Ok(database)
+}
+
 async fn run_rebuild(config: &Config, check: bool) -> Result<()> {
     telemetry::log::start(&config.log)?;
-    let database = Database::open_beside(config).await?;
+    let database = open_migrated(config).await?;
     let bar =
         ProgressBar::no_length().with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} events, {eta} left")?);
     let progress = |done, total| {
@@ -188,10 +198,17 @@ async fn run_rebuild(config: &Config, check: bool) -> Result<()> {
 
 async fn run_replay(config: &Config, choice: Choice) -> Result<()> {
     telemetry::log::start(&config.log)?;
-    let database = Database::open_beside(config).await?;
+    let database = open_migrated(config).await?;
     let replayed = replay(&database.store, choice, clock::now(), |id, reason| println!("{id}: {reason}")).await;
     database.close().await;
     let replayed = replayed?;
+    if let Some(id) = choice.id
+        && replayed == Replayed::default()
+    {
+        bail!(
+            "nothing to replay: the quarantine holds no body {id}, or it was replayed before (or came before --since)"
+        );
+    }
     println!("{} replayed, {} left", replayed.replayed, replayed.left);
     Ok(())
 }
@@ -204,7 +221,9 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
 }
 
 fn show_spool(config: &Config) -> Result<()> {
-    let waiting = spool::inspect(&config.storage.data_dir)?.unwrap_or_default();
+    let waiting = spool::inspect(&config.storage.data_dir);
+    let waiting =
+        waiting.context("cannot look into the spool; do so as the user who runs the service")?.unwrap_or_default();
     let oldest = waiting.oldest.map_or("-".to_owned(), |oldest| oldest.to_rfc3339());
     println!("entries {}\nbytes   {} of {}\noldest  {oldest}", waiting.entries, waiting.bytes, config.spool.max_bytes);
     Ok(())

@@ -187,3 +187,19 @@ async fn what_is_in_quarantine_can_be_replayed() {
     assert_eq!(database.count("select count(*) from messages where text = 'poison'").await, 1);
     assert_eq!(database.count("select count(*) from quarantine where replayed_at is null").await, 1);
 }
+
+#[tokio::test]
+async fn a_command_that_has_nothing_to_work_on_says_so_and_fails() {
+    let database = Database::create().await;
+    for command in [&["rebuild"][..], &["rebuild", "--check"], &["replay"]] {
+        let (code, output) = run(&database, command).await;
+        assert_eq!(code, Some(1), "{output}");
+        assert!(output.contains("sobot-hook migrate") && !output.contains("away"), "{output}");
+    }
+    assert_eq!(run(&database, &["migrate"]).await.0, Some(0));
+    let (code, output) = run(&database, &["replay", "--id", "99"]).await;
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("99"), "{output}");
+    // Without a number, nothing to do is a success.
+    assert_eq!(run(&database, &["replay"]).await, (Some(0), "0 replayed, 0 left\n".to_owned()));
+}

@@ -3,13 +3,15 @@
 
 mod support;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::database::Database;
-use support::service::{SECRET, Service, program};
+use support::service::{SECRET, Service, program, program_at};
 use support::until;
 use support::wire::message;
 
@@ -130,6 +132,9 @@ fn a_bad_configuration_ends_with_64_and_one_line_that_helps() {
         ("SOBOT_HOOK__WEBHOOK__SECRETS", "with/slash", "letters, digits"),
         ("SOBOT_HOOK__HTTP__PORT", "80", "there is no key http.port"),
         ("SOBOT_HOOK__HTTP__MAX_CONNECTIONS", "many", "whole number"),
+        ("SOBOT_HOOK_HTTP_LISTEN", "127.0.0.1:80", "SOBOT_HOOK__HTTP__LISTEN"),
+        ("SOBOT_HOOK_PG_BINN", "/usr/bin", "SOBOT_HOOK_PG_BIN"),
+        ("DATABASE_URL", "postgres://me:with/slash@db/x", "percent-encoded"),
     ];
     for (name, value, line) in refused {
         let (code, told) = failure(&["serve"], &[(name, value)]);
@@ -139,6 +144,55 @@ fn a_bad_configuration_ends_with_64_and_one_line_that_helps() {
     assert_eq!(failure(&["sreve"], &[]).0, Some(64));
     assert_eq!(failure(&[], &[]).0, Some(64));
     assert_eq!(run(&["--help"], &[]).status.code(), Some(0));
+}
+
+#[test]
+fn kubernetes_services_of_our_name_are_no_configuration() {
+    // What a Service `sobot-hook` with the ports `http` and `admin` puts into every pod, and one `sobot-hook-admin`.
+    let environment = [
+        ("SOBOT_HOOK_SERVICE_HOST", "10.96.12.7"),
+        ("SOBOT_HOOK_SERVICE_PORT", "8080"),
+        ("SOBOT_HOOK_SERVICE_PORT_HTTP", "8080"),
+        ("SOBOT_HOOK_PORT", "tcp://10.96.12.7:8080"),
+        ("SOBOT_HOOK_PORT_8080_TCP", "tcp://10.96.12.7:8080"),
+        ("SOBOT_HOOK_PORT_8080_TCP_PROTO", "tcp"),
+        ("SOBOT_HOOK_PORT_8080_TCP_PORT", "8080"),
+        ("SOBOT_HOOK_PORT_8080_TCP_ADDR", "10.96.12.7"),
+        ("SOBOT_HOOK_ADMIN_SERVICE_HOST", "10.96.12.8"),
+        ("SOBOT_HOOK_ADMIN_PORT", "tcp://10.96.12.8:9090"),
+    ];
+    let (code, said) = failure(&["config"], &environment);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+}
+
+/// The permissions of a file or directory, in octal.
+fn mode(path: &Path) -> String {
+    format!("{:o}", path.symlink_metadata().unwrap().permissions().mode() & 0o7777)
+}
+
+#[tokio::test]
+async fn the_private_server_lies_in_a_directory_that_nobody_else_can_list() {
+    for umask in ["000", "077"] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        let data_dir = directory.path().join("data");
+        let mut command = program_at(Path::new("/bin/sh"));
+        command
+            .args(["-c", &format!("umask {umask}; exec \"$0\" serve"), env!("CARGO_BIN_EXE_sobot-hook")])
+            .env("SOBOT_HOOK__STORAGE__DATA_DIR", &data_dir)
+            .env("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0")
+            .env("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("SOBOT_HOOK__WEBHOOK__SECRETS", SECRET)
+            .env("SOBOT_HOOK__LOG__FORMAT", "json");
+        let mut service = Service::spawn(command);
+        assert_eq!(service.post(message("2", "1", "m", AT, "x")).await.0, 200);
+        // The server of a service run by root has another account, which passes through; in vain it would list.
+        let passable = if nix::unistd::geteuid().is_root() { "711" } else { "700" };
+        let modes = [data_dir.clone(), data_dir.join("lock"), data_dir.join("spool"), data_dir.join("postgres")];
+        assert_eq!(modes.map(|path| mode(&path)), [passable, "600", "700", "700"]);
+        assert!(data_dir.join("postgres").symlink_metadata().unwrap().is_dir(), "it is where it belongs");
+        assert_eq!(service.terminate().await.code(), Some(0));
+    }
 }
 
 #[test]

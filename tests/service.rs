@@ -3,6 +3,8 @@
 mod support;
 
 use serde_json::{Value, json};
+use sobot_hook::clock;
+use sqlx::Executor;
 use support::database::{Database, STATE};
 use support::service::{SECRET, Service};
 use support::until;
@@ -399,4 +401,65 @@ async fn no_secret_token_or_text_is_logged_at_any_level() {
     for hidden in ["hidden-", SECRET, "863300000000000001", "订阅主题", "描述"] {
         assert!(!log.contains(hidden), "{hidden} in {log}");
     }
+}
+
+#[tokio::test]
+async fn the_serving_line_names_version_database_and_directory_and_no_password() {
+    let database = Database::create().await;
+    // A password that nobody asks for, the server's socket being open to its user.
+    let url = database.url.replacen('@', ":hidden-password@", 1);
+    let service = Service::start(&url);
+    let log = service.log();
+    let line = log.lines().find(|line| line.contains("\"serving\"")).unwrap();
+    let fields = &serde_json::from_str::<Value>(line).unwrap()["fields"];
+    assert_eq!(fields["version"], env!("CARGO_PKG_VERSION"));
+    let (name, place) = (database.url.split(['/', '?']).nth(3).unwrap(), fields["database"].as_str().unwrap());
+    assert!(place.ends_with(&format!("/{name}")), "{place}");
+    assert!(std::path::Path::new(fields["data_dir"].as_str().unwrap()).is_absolute(), "{line}");
+    assert!(!log.contains("hidden-password"), "{log}");
+}
+
+#[tokio::test]
+async fn strangers_are_counted_by_reason_and_told_once_without_their_guess() {
+    let database = Database::create().await;
+    let service = Service::start(&database.url);
+    assert_eq!(service.metric("sobot_hook_turned_away_total").await, 0);
+    let metrics = service.metrics().await;
+    assert!(metrics.contains(r#"sobot_hook_turned_away_total{reason="wrong_secret"} 0"#), "{metrics}");
+    let secret_guess = format!("/webhook/{}", "hidden-guess");
+    for path in [&secret_guess, &secret_guess, "/webhook", "/webhook/"] {
+        let body = message("2", "1", "m", AT, "x");
+        let answer = service.client.post(format!("{}{path}", service.base)).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+    }
+    // What nobody would register is no sign of a failed rotation.
+    assert_eq!(service.get("/favicon.ico").await.0, 404);
+    assert_eq!(service.metric(r#"sobot_hook_turned_away_total{reason="wrong_secret"}"#).await, 4);
+    until("it is told", async || service.log().contains("webhook.secrets")).await;
+    let log = service.log();
+    assert_eq!(log.matches("wrong_secret").count(), 1, "{log}");
+    assert!(!log.contains("hidden-guess"), "{log}");
+}
+
+#[tokio::test]
+async fn how_long_a_page_has_been_silent_is_known_after_a_restart() {
+    let database = Database::create().await;
+    let mut service = Service::start(&database.url);
+    assert_eq!(service.post(message("2", "730", "m", clock::now().timestamp_millis(), "x")).await.0, 200);
+    until("it is stored", async || database.count("select count(*) from events").await == 1).await;
+    service.terminate().await;
+    database.pool.execute("update events set received_at = received_at - interval '7 hours'").await.unwrap();
+
+    let service = Service::start(&database.url);
+    let age = async || {
+        let metrics = service.metrics().await;
+        let line =
+            metrics.lines().find(|line| line.starts_with(r#"sobot_hook_page_last_event_age_seconds{page_id="730"}"#));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    until("the page is known", async || age().await.is_some()).await;
+    assert!(age().await.unwrap() >= 7.0 * 3_600.0);
+    // An event ends the silence.
+    assert_eq!(service.post(message("2", "730", "m2", clock::now().timestamp_millis(), "x")).await.0, 200);
+    until("the page is heard", async || age().await.is_some_and(|age| age < 3_600.0)).await;
 }

@@ -2,12 +2,15 @@
 
 mod support;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use serde_json::Value;
 use sqlx::Executor;
 use support::database::{Server, connect, count, create};
-use support::service::{Service, program};
+use support::service::{Service, program, program_at};
 use support::until;
 use support::wire::message;
 
@@ -111,7 +114,7 @@ async fn a_full_spool_refuses_and_takes_again_when_there_is_space() {
     let answer = service.client.post(&service.webhook).body("x".repeat(60_000)).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].to_str().unwrap()), (503, "2"));
     let (status, parts) = readiness(&service).await;
-    assert_eq!((status, parts["spool"]["state"].as_str().unwrap().contains("full")), (503, true), "{parts}");
+    assert_eq!((status, &parts["spool"]["state"]), (503, &"full".into()), "{parts}");
     server.resume();
     until_drained(&service).await;
     assert_eq!(service.post(message("2", "1", "again", AT, "x")).await.0, 200);
@@ -206,6 +209,94 @@ async fn a_damaged_spool_is_set_aside_and_what_can_be_read_goes_on() {
     assert_eq!(std::fs::read(aside.join("spool.sqlite")).unwrap(), bytes);
 }
 
+/// Every file and directory below with its permissions, if anybody but the owner has some.
+fn open_to_others(directory: &Path) -> Vec<String> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let mode = path.symlink_metadata().unwrap().permissions().mode() & 0o7777;
+        if mode != if path.is_dir() { 0o700 } else { 0o600 } {
+            open.push(format!("{} {mode:o}", path.display()));
+        }
+        if path.is_dir() {
+            open.extend(open_to_others(&path));
+        }
+    }
+    open
+}
+
+fn serve_with_umask(umask: &str, url: &str, data_dir: &Path) -> Service {
+    let mut shell = program_at(Path::new("/bin/sh"));
+    shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_sobot-hook")]);
+    Service::start_program(shell, url, &[("SOBOT_HOOK__STORAGE__DATA_DIR", data_dir.to_str().unwrap())])
+}
+
+#[tokio::test]
+async fn what_waits_is_its_owner_s_alone_whatever_the_umask_and_whatever_was_before() {
+    let (nowhere, directory) = ("postgres://nobody@127.0.0.1:1/none", tempfile::tempdir().unwrap());
+    let data_dir = directory.path().join("data");
+    for umask in ["000", "777"] {
+        let mut service = serve_with_umask(umask, nowhere, &data_dir);
+        for mid in ["a", "b"] {
+            assert_eq!(service.post(message("2", "1", mid, AT, &"x".repeat(10_000))).await.0, 200);
+        }
+        // With the log and the shared memory of SQLite beside the file.
+        assert!(data_dir.join("spool/spool.sqlite-wal").exists());
+        assert_eq!(open_to_others(&data_dir), [""; 0]);
+        assert_eq!(service.terminate().await.code(), Some(0));
+    }
+
+    // Left by a version that knew better of others, with a file that is damaged.
+    let spool = data_dir.join("spool");
+    for old in ["damaged-20260101T000000000000", "salvage"] {
+        std::fs::create_dir(spool.join(old)).unwrap();
+        std::fs::write(spool.join(old).join("spool.sqlite"), "old").unwrap();
+    }
+    for entry in [&data_dir, &spool].into_iter().flat_map(|place| std::fs::read_dir(place).unwrap()) {
+        let path = entry.unwrap().path();
+        let mode = if path.is_dir() { 0o755 } else { 0o644 };
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    }
+    std::fs::write(spool.join("spool.sqlite"), "no database at all, but long enough to be read as one".repeat(20))
+        .unwrap();
+    let service = serve_with_umask("000", nowhere, &data_dir);
+    assert!(service.log().contains("the spool is damaged"), "{}", service.log());
+    assert_eq!(service.post(message("2", "1", "c", AT, "x")).await.0, 200);
+    assert_eq!(open_to_others(&data_dir), [""; 0]);
+}
+
+/// `sobot-hook spool` by somebody to whom the directory is closed.
+fn looked_into_by_a_stranger(data_dir: &Path) -> std::process::Output {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+    // Where the program lies, others may not be able to go.
+    let copy = place.path().join("sobot-hook");
+    std::fs::copy(env!("CARGO_BIN_EXE_sobot-hook"), &copy).unwrap();
+    let mut stranger = program_at(&copy);
+    stranger.current_dir(place.path()).arg("spool").env("SOBOT_HOOK__STORAGE__DATA_DIR", data_dir);
+    if nix::unistd::geteuid().is_root() {
+        stranger.uid(65_534).gid(65_534);
+    } else {
+        std::fs::set_permissions(data_dir.join("spool"), Permissions::from_mode(0o000)).unwrap();
+    }
+    let output = stranger.output().unwrap();
+    std::fs::set_permissions(data_dir.join("spool"), Permissions::from_mode(0o700)).unwrap();
+    output
+}
+
+#[tokio::test]
+async fn a_spool_that_may_not_be_read_is_not_shown_as_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let data_dir = directory.path().join("data");
+    let service = serve("postgres://nobody@127.0.0.1:1/none", &data_dir, &[]);
+    assert_eq!(service.post(message("2", "1", "a", AT, "x")).await.0, 200);
+    let output = tokio::task::spawn_blocking(move || looked_into_by_a_stranger(&data_dir)).await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]), "{said}");
+    assert!(said.contains("the user who runs the service") && said.lines().count() == 1, "{said}");
+}
+
 #[tokio::test]
 async fn an_interrupted_change_of_files_is_finished_at_the_next_start() {
     let mut server = Server::start();
@@ -255,7 +346,9 @@ async fn a_spool_that_cannot_be_used_costs_nothing_while_postgresql_is_there() {
     assert_eq!(readiness(&service).await.0, 200);
     server.stop();
     assert_eq!(service.post(message("2", "1", "refused", AT, "x")).await.0, 503);
-    assert_eq!(readiness(&service).await.0, 503);
+    // Anyone may ask: neither a path nor the system's words.
+    let (status, parts) = readiness(&service).await;
+    assert_eq!((status, &parts["spool"]["state"]), (503, &"unusable".into()), "{parts}");
     server.resume();
     until("it stores again", async || service.post(message("2", "1", "again", AT, "x")).await.0 == 200).await;
     assert_journaled_once(&url, &["stored".to_owned(), "again".to_owned()]).await;

@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::error::ConfigError;
+use super::kubernetes;
 
 const ENVIRONMENT_PREFIX: &str = "SOBOT_HOOK__";
 
@@ -28,14 +29,10 @@ pub fn load(
     }
     let mut database_url = None;
     for (name, text) in environment {
-        if let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) {
-            let key = path.to_ascii_lowercase().replacen("__", ".", 1);
-            layers.add_text(&name, &key, &text)?;
-        } else if name.starts_with("SOBOT_HOOK_") && !OTHER_VARIABLES.contains(&name.as_str()) {
-            let problem = format!("{name} sets nothing; keys are set as {ENVIRONMENT_PREFIX}SECTION__KEY");
-            return Err(ConfigError(problem));
-        } else if name == "DATABASE_URL" && !text.is_empty() {
+        if name == "DATABASE_URL" && !text.is_empty() {
             database_url = Some(text);
+        } else if name.starts_with("SOBOT_HOOK_") && !OTHER_VARIABLES.contains(&name.as_str()) {
+            layers.add_variable(&name, &text)?;
         }
     }
     if let Some(url) = database_url {
@@ -65,6 +62,20 @@ impl Layers {
             }
         }
         Ok(())
+    }
+
+    /// A variable that begins as ours do.
+    fn add_variable(&mut self, name: &str, text: &str) -> Result<(), ConfigError> {
+        let key = name.strip_prefix(ENVIRONMENT_PREFIX).map(|path| path.to_ascii_lowercase().replacen("__", ".", 1));
+        match key {
+            Some(key) if self.get(&key).is_some() => self.add_text(name, &key, text),
+            _ if kubernetes::is_service(name, text) => Ok(()),
+            Some(key) => Err(self.unknown(name, &key)),
+            None => Err(ConfigError(format!(
+                "{name} sets nothing; keys are set as {ENVIRONMENT_PREFIX}SECTION__KEY, the nearest is {}",
+                self.nearest(name)
+            ))),
+        }
     }
 
     /// A value from the environment, read as the type that the default has.
@@ -103,6 +114,18 @@ impl Layers {
         let nearest = keys(&self.0).min_by_key(distance).unwrap_or_default();
         ConfigError(format!("{source}: there is no key {key}; the nearest is {nearest}"))
     }
+
+    /// The variable whose name is most like this one.
+    fn nearest(&self, name: &str) -> String {
+        let distance = |known: &String| strsim::damerau_levenshtein(known, name);
+        let known = keys(&self.0).map(|key| variable(&key)).chain(OTHER_VARIABLES.map(str::to_owned));
+        known.min_by_key(distance).unwrap_or_default()
+    }
+}
+
+/// The variable that sets a key.
+fn variable(key: &str) -> String {
+    format!("{ENVIRONMENT_PREFIX}{}", key.replacen('.', "__", 1).to_ascii_uppercase())
 }
 
 fn keys(table: &Table) -> impl Iterator<Item = String> {

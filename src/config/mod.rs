@@ -1,7 +1,9 @@
 //! The configuration: `config.toml` in the repository is the defaults, a file and the environment change
 //! them, and nothing that they say is overlooked. Printed or serialised, it shows no secret.
 
+mod database_url;
 mod error;
+mod kubernetes;
 mod layers;
 mod networks;
 mod secret;
@@ -68,11 +70,7 @@ impl Config {
                 )));
             }
         }
-        let url = self.database.url.expose();
-        if !url.is_empty() && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            let problem = "database.url (or DATABASE_URL) must look like postgres://user:password@host/database";
-            return Err(ConfigError(problem.to_owned()));
-        }
+        database_url::check(self.database.url.expose())?;
         if self.webhook.secrets.is_empty() && !self.http.listen.ip().is_loopback() {
             return Err(ConfigError(format!(
                 "http.listen is {}, which others can reach, but webhook.secrets is empty; set a secret \

@@ -50,9 +50,10 @@ impl Intake {
             }
             drain.run(stop).await;
         })];
+        let refused = Arc::default();
         for _ in 0..WRITERS {
-            let (spool, circuit) = (spool.clone(), Arc::clone(&circuit));
-            let writer = Writer { session: store.session(), spool, circuit };
+            let (spool, circuit, refused) = (spool.clone(), Arc::clone(&circuit), Arc::clone(&refused));
+            let writer = Writer { session: store.session(), spool, circuit, refused };
             tasks.push(tokio::spawn(writer.run(Arc::clone(&waiting), under_way.clone())));
         }
         Self {

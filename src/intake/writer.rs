@@ -1,9 +1,9 @@
 //! A writer: gathers what waits, puts it into PostgreSQL or else into the spool, tells everyone.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::circuit::Circuit;
@@ -12,6 +12,7 @@ use super::storing::{BATCH_EVENTS, WhenSlow, store_all};
 use crate::spool::{Spool, SpoolError};
 use crate::store::Session;
 use crate::telemetry::metrics::{self, Outcome};
+use crate::telemetry::repeated::Repeated;
 
 /// Bytes of bodies a transaction: 4 MiB, and one body more. A statement of them takes several times as much, in
 /// this process and in PostgreSQL's.
@@ -26,11 +27,13 @@ pub struct Writer {
     pub session: Session,
     pub spool: Spool,
     pub circuit: Arc<Circuit>,
+    /// Requests that neither PostgreSQL nor the spool took, of all writers.
+    pub refused: Arc<Mutex<Repeated>>,
 }
 
 impl Writer {
     /// Writes until the queue is closed and empty.
-    pub async fn run(mut self, queue: Arc<Mutex<mpsc::Receiver<Job>>>, under_way: watch::Sender<usize>) {
+    pub async fn run(mut self, queue: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>, under_way: watch::Sender<usize>) {
         loop {
             // Only one writer gathers; the others are writing, or wait for their turn here.
             let mut queue = queue.lock().await;
@@ -49,12 +52,25 @@ impl Writer {
     async fn write(&mut self, jobs: Vec<Job>) {
         let unstored = self.store(&jobs).await;
         let is_stored = unstored.iter().all(|events| *events == 0);
+        if is_stored {
+            self.tell_the_end_of_refusals();
+        }
         let spooled = if is_stored { Vec::new() } else { self.spool(&jobs, &unstored).await };
         let mut spooled = spooled.into_iter();
         for (job, events) in jobs.into_iter().zip(unstored) {
             let outcome = if events == 0 { Ok(()) } else { spooled.next().unwrap_or(Err(Refusal::Away)) };
             // A caller that has gone away needs no answer.
             let _ = job.done.send(outcome);
+        }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Repeated> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_the_end_of_refusals(&self) {
+        if let Some(requests) = self.refused().ended() {
+            tracing::info!(requests, "requests are taken again; so many were refused");
         }
     }
 
@@ -76,8 +92,14 @@ impl Writer {
         let requests: Vec<_> = jobs.iter().zip(unstored).filter(|(_, events)| **events > 0).collect();
         let bodies = requests.iter().map(|(job, _)| (job.submission.received_at, job.submission.body.clone()));
         let answers = self.spool.append(bodies.collect()).await;
-        if let Some(Err(reason)) = answers.iter().find(|answer| answer.is_err()) {
-            tracing::error!(%reason, "neither PostgreSQL nor the spool takes events; requests are refused");
+        let refused = answers.iter().filter(|answer| answer.is_err()).count() as u64;
+        if let Some(Err(reason)) = answers.iter().find(|answer| answer.is_err())
+            && let Some(requests) = self.refused().happened(refused, Instant::now().into_std())
+        {
+            tracing::error!(%reason, requests, "neither PostgreSQL nor the spool takes events; requests are refused");
+        }
+        if refused == 0 {
+            self.tell_the_end_of_refusals();
         }
         let settle = |((_, events), answer): (&(&Job, &usize), Result<(), SpoolError>)| {
             let outcome = if answer.is_ok() { Outcome::Spooled } else { Outcome::Refused };

@@ -22,7 +22,6 @@ pub async fn rebuild(
     progress: impl Fn(u64, u64),
     report: impl FnMut(Difference),
 ) -> Result<Rebuilt, StoreError> {
-    store.require_current().await?;
     let mut rebuild = store.begin_rebuild(scope).await?;
     let mut events = 0;
     loop {

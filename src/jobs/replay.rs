@@ -33,7 +33,6 @@ pub async fn replay(
     now: DateTime<Utc>,
     mut report: impl FnMut(i64, &str),
 ) -> Result<Replayed, StoreError> {
-    store.require_current().await?;
     let mut summary = Replayed::default();
     let mut session = store.session();
     let mut after = 0;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{File, NAME, SpoolError};
 use crate::clock;
+use crate::data_dir::private;
 
 /// Bodies a transaction while salvaging.
 const BATCH_ENTRIES: usize = 200;
@@ -36,7 +37,7 @@ pub fn finish(directory: &Path) -> Result<(), SpoolError> {
         damaged.sort_by(|left, right| right.cmp(left));
         if !damaged.is_empty() {
             let aside = directory.join(clock::now().format("damaged-%Y%m%dT%H%M%S%6f").to_string());
-            std::fs::create_dir_all(&aside)?;
+            private::directory(&aside)?;
             for file in damaged {
                 std::fs::rename(&file, aside.join(file.file_name().unwrap_or_default()))?;
             }
@@ -61,7 +62,7 @@ fn prepare(directory: &Path, copy: &Path, building: &Path) -> std::io::Result<()
         if fresh.exists() {
             std::fs::remove_dir_all(fresh)?;
         }
-        std::fs::create_dir_all(fresh)?;
+        private::directory(fresh)?;
     }
     for file in files(directory)? {
         std::fs::copy(&file, copy.join(file.file_name().unwrap_or_default()))?;

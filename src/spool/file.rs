@@ -8,6 +8,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
+use crate::data_dir::private;
+
 /// What an entry takes beside its body, rounded up.
 pub const ENTRY_BYTES: u64 = 64;
 
@@ -32,6 +34,18 @@ pub enum SpoolError {
     /// The file is not what was written.
     #[error("the spool is damaged: {0}")]
     Damaged(String),
+}
+
+impl SpoolError {
+    /// It in a word, for anyone: the error itself may name a path.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Unusable(_) => "unusable",
+            Self::Damaged(_) => "damaged",
+        }
+    }
 }
 
 impl From<rusqlite::Error> for SpoolError {
@@ -85,8 +99,10 @@ pub struct File {
 impl File {
     /// Opens the file, or makes it, and checks all of it.
     pub fn open(directory: &Path) -> Result<(Self, Waiting), SpoolError> {
-        std::fs::create_dir_all(directory).map_err(|error| SpoolError::Unusable(error.to_string()))?;
         let path = directory.join(NAME);
+        // SQLite gives the files that it makes beside this one the same permissions.
+        let made = private::directory(directory).and_then(|()| private::file(&path));
+        made.map_err(|error| SpoolError::Unusable(error.to_string()))?;
         let connection = Connection::open(&path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.execute_batch(
@@ -236,7 +252,8 @@ fn oldest(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
 /// Looks into the file without changing it.
 pub fn inspect(directory: &Path) -> Result<Option<Waiting>, SpoolError> {
     let path = directory.join(NAME);
-    if !path.exists() {
+    // Where nobody may look, nothing is known to be missing.
+    if !path.try_exists().map_err(|error| SpoolError::Unusable(error.to_string()))? {
         return Ok(None);
     }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

@@ -9,7 +9,8 @@
 //! [`SpoolError`]. After that nothing needs to be repaired by hand: every call tries the file again.
 //!
 //! Layout: `<data_dir>/spool/spool.sqlite` with its `-wal` and `-shm`, table `entries` (id, time of receipt in
-//! microseconds since 1970, body, the first 8 bytes of the body's SHA-256); `damaged-<time>` beside it.
+//! microseconds since 1970, body, the first 8 bytes of the body's SHA-256); `damaged-<time>` beside it. All directories
+//! have the permissions 0700, all files 0600.
 //! One process per directory: the caller holds the lock of the data directory.
 
 mod damage;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use crate::data_dir::private;
 use file::File;
 pub use file::{ENTRY_BYTES, Entry, SpoolError, Waiting};
 
@@ -117,6 +119,12 @@ impl Spool {
         self.place.status().waiting
     }
 
+    /// How many bytes may wait.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.place.max_bytes
+    }
+
     /// Whether a body could be appended now, as far as is known.
     ///
     /// # Errors
@@ -164,10 +172,20 @@ impl Place {
         outcome
     }
 
+    /// What an earlier version, or a copy, has left open to others. That it stays so is no reason to keep nothing.
+    fn close_to_others(&self) {
+        if self.directory.is_dir()
+            && let Err(error) = private::tighten(&self.directory)
+        {
+            tracing::warn!(%error, "the spool's permissions cannot be changed; others may be able to read it");
+        }
+    }
+
     fn opened(&self, file: Option<File>) -> Result<(File, Waiting), SpoolError> {
         if let Some(file) = file {
             return Ok((file, self.status().waiting));
         }
+        self.close_to_others();
         damage::finish(&self.directory)?;
         match File::open(&self.directory) {
             Err(SpoolError::Damaged(reason)) => {

@@ -13,6 +13,7 @@ mod error;
 mod functions;
 mod journal;
 mod messages;
+mod place;
 mod pool;
 mod quarantine;
 mod row;
@@ -23,6 +24,7 @@ mod state_rows;
 mod state_table;
 mod subscriptions;
 mod tables;
+mod tls;
 mod uploads;
 mod views;
 

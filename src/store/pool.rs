@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::error::StoreError;
+use super::tls;
 
 /// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
 /// a request may take.
@@ -55,13 +56,13 @@ impl Store {
             other => other,
         };
         let connect = async {
-            let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await?;
+            let mut connection = tls::connect(&self.pool).await?;
             connection.execute(SETTINGS).await?;
-            Ok::<_, sqlx::Error>(connection)
+            Ok::<_, StoreError>(connection)
         };
         let connected = timeout(CONNECT_TIMEOUT, connect).await;
         let connected = connected.map_err(|_| StoreError::Away(format!("no connection within {CONNECT_TIMEOUT:?}")))?;
-        connected.map_err(|error| away(error.into()))
+        connected.map_err(away)
     }
 
     pub(super) fn count_failure(&self) {

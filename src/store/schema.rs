@@ -86,9 +86,9 @@ impl Store {
         match self.session().look().await? {
             Schema::Current => Ok(()),
             Schema::Ahead | Schema::Newer => Err(newer()),
-            Schema::Behind(_) => {
-                Err(StoreError::Unusable("the schema is not up to date; run sobot-hook migrate first".to_owned()))
-            }
+            Schema::Behind(_) => Err(StoreError::Unusable(
+                "the database's schema is missing or not up to date; run sobot-hook migrate".to_owned(),
+            )),
         }
     }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
 
+use super::descriptions;
 use crate::event::Kind;
 use crate::ids::PageId;
 
@@ -34,14 +36,51 @@ pub enum Origin {
     Spool,
 }
 
+/// Why the webhook did not let somebody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// The URL's last part is none of `webhook.secrets`.
+    WrongSecret,
+    /// The address is not in `webhook.allow_from`.
+    Address,
+    /// The signature is missing or not that of the body.
+    Signature,
+    /// A GET that is not the handshake with the right token.
+    VerifyToken,
+}
+
+impl TurnedAway {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::WrongSecret, Self::Address, Self::Signature, Self::VerifyToken];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongSecret => "wrong_secret",
+            Self::Address => "address_not_allowed",
+            Self::Signature => "bad_signature",
+            Self::VerifyToken => "wrong_verify_token",
+        }
+    }
+}
+
 /// Pages whose last event is remembered; an installation has a handful.
 const MAX_PAGES: usize = 1_000;
 
 /// When each page's last event came.
-static PAGES: LazyLock<Mutex<HashMap<String, Instant>>> = LazyLock::new(Mutex::default);
+static PAGES: LazyLock<Mutex<HashMap<String, Heard>>> = LazyLock::new(Mutex::default);
 
-/// Seconds from the fastest commit to the longest that a request waits for.
-const COMMIT_SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// How long ago something was at a moment.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    noted_at: Instant,
+    age: Duration,
+}
+
+/// Seconds from the fastest commit to one that has been tried again and again. Around the 2 s after which events go to the
+/// spool they are close, to tell what only just made it.
+const COMMIT_SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 5.0];
 
 const BATCH_EVENTS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1_000.0];
 
@@ -54,13 +93,21 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Full("sobot_hook_commit_seconds".to_owned()), &COMMIT_SECONDS)?
         .set_buckets_for_metric(Matcher::Full("sobot_hook_batch_events".to_owned()), &BATCH_EVENTS)?
         .install_recorder()
-        .inspect(|_| begin_at_zero())
+        .inspect(|_| {
+            descriptions::describe();
+            Collector::default().describe();
+            begin_at_zero();
+        })
 }
 
 /// What has not happened yet is zero, not absent: an alert on an increase must see the first time.
 fn begin_at_zero() {
+    gauge!("sobot_hook_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     for status in [200, 400, 413, 503] {
         counter!("sobot_hook_requests_total", "status" => status.to_string()).absolute(0);
+    }
+    for reason in TurnedAway::ALL {
+        counter!("sobot_hook_turned_away_total", "reason" => reason.as_str()).absolute(0);
     }
     for outcome in [Outcome::Spooled, Outcome::Refused] {
         event("any", outcome, 0);
@@ -77,9 +124,12 @@ fn begin_at_zero() {
 /// Everything as Prometheus text.
 #[must_use]
 pub fn render(handle: &PrometheusHandle) -> String {
-    for (page, last) in PAGES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        gauge!("sobot_hook_page_last_event_age_seconds", "page_id" => page.clone()).set(last.elapsed().as_secs_f64());
+    for (page, heard) in PAGES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let age = heard.noted_at.elapsed() + heard.age;
+        gauge!("sobot_hook_page_last_event_age_seconds", "page_id" => page.clone()).set(age.as_secs_f64());
     }
+    // The process's own figures: CPU, memory, file descriptors.
+    Collector::default().collect();
     handle.run_upkeep();
     handle.render()
 }
@@ -87,6 +137,11 @@ pub fn render(handle: &PrometheusHandle) -> String {
 /// A request was answered.
 pub fn request(status: u16) {
     counter!("sobot_hook_requests_total", "status" => status.to_string()).increment(1);
+}
+
+/// The webhook did not let somebody in.
+pub fn turned_away(reason: TurnedAway) {
+    counter!("sobot_hook_turned_away_total", "reason" => reason.as_str()).increment(1);
 }
 
 /// Events were found in a body; bytes that are no JSON count as one.
@@ -113,10 +168,19 @@ pub fn event(kind: &'static str, outcome: Outcome, events: usize) {
 /// A page sent an event.
 pub fn page_seen(page: &PageId) {
     let mut pages = PAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    let heard = Heard { noted_at: Instant::now(), age: Duration::ZERO };
     if let Some(last) = pages.get_mut(page.as_str()) {
-        *last = Instant::now();
+        *last = heard;
     } else if pages.len() < MAX_PAGES {
-        pages.insert(page.as_str().to_owned(), Instant::now());
+        pages.insert(page.as_str().to_owned(), heard);
+    }
+}
+
+/// A page sent its last event so long ago, as the journal says; unless one has come meanwhile.
+pub fn page_remembered(page: &PageId, age: Duration) {
+    let mut pages = PAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    if pages.len() < MAX_PAGES {
+        pages.entry(page.as_str().to_owned()).or_insert_with(|| Heard { noted_at: Instant::now(), age });
     }
 }
 
@@ -125,6 +189,12 @@ pub fn page_seen(page: &PageId) {
 pub fn committed(events: usize, took: Duration) {
     histogram!("sobot_hook_batch_events").record(events as f64);
     histogram!("sobot_hook_commit_seconds").record(took.as_secs_f64());
+}
+
+/// How many bytes may wait in the spool.
+#[expect(clippy::cast_precision_loss, reason = "at most 2^40")]
+pub fn spool_bound(max_bytes: u64) {
+    gauge!("sobot_hook_spool_max_bytes").set(max_bytes as f64);
 }
 
 /// What waits at this moment.

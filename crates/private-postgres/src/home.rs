@@ -13,9 +13,9 @@
 //! The kernel limits a socket's path to 107 bytes (103 on macOS and BSD). Where the home's own path is too long, or
 //! has a character that would need escaping, the socket lies in `/tmp/<application>-<id>` instead.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -28,6 +28,9 @@ use crate::private_dir;
 
 /// Below it, in a directory of the application's: homes that could not be in their data directory.
 const OUTSIDE: &str = "/var/lib";
+
+/// The account passes through to its own directory; what else lies there is nobody else's business to list.
+const PASSABLE: u32 = 0o711;
 
 /// `sun_path` has 108 bytes on Linux, 104 on macOS and BSD, and the last one is a zero.
 const SOCKET_PATH_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -104,9 +107,9 @@ async fn place_dir(data_dir: &Path, account: &Account, application: &str) -> Res
 /// Makes the home for a data directory that the server's account cannot enter.
 fn outside(data_dir: &Path, account: &Account, application: &str) -> Result<PathBuf, Error> {
     let parent = &Path::new(OUTSIDE).join(application);
-    fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    DirBuilder::new().recursive(true).mode(PASSABLE).create(parent).map_err(Error::io("create", parent))?;
     // Explicitly, because a caller with a strict umask would have made it impassable.
-    fs::set_permissions(parent, Permissions::from_mode(0o755)).map_err(Error::io("change the mode of", parent))?;
+    fs::set_permissions(parent, Permissions::from_mode(PASSABLE)).map_err(Error::io("change the mode of", parent))?;
     let home = parent.join(id(data_dir));
     private_dir::ensure(&home, account)?;
     Ok(home)

@@ -1,7 +1,10 @@
 //! What a caller chooses, and the way from there to a running server.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+
+use nix::unistd::geteuid;
 
 use crate::account::Account;
 use crate::address::{Address, PORT};
@@ -68,7 +71,10 @@ impl Options {
     ///
     /// [`Error`], each of whose messages says in one line what to do.
     pub async fn start(&self) -> Result<Server, Error> {
-        fs::create_dir_all(&self.data_dir).map_err(Error::io("create", &self.data_dir))?;
+        // As tight as it can be: the account that root runs the server as passes through.
+        let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(mode).create(&self.data_dir).map_err(Error::io("create", &self.data_dir))?;
         let data_dir = fs::canonicalize(&self.data_dir).map_err(Error::io("find", &self.data_dir))?;
         let account = Account::choose(&home::entry(&data_dir).join("cluster"))?;
         let home = Home::place(&data_dir, &account, &self.application).await?;

@@ -49,7 +49,7 @@ async fn ready(State(parts): State<Arc<HealthState>>) -> impl IntoResponse {
         DatabaseState::Unusable(advice) => ("unusable", Some(advice)),
     };
     let spool = json!({
-        "state": spool.map_or_else(|error| error.to_string(), |()| "ok".to_owned()),
+        "state": spool.map_or_else(|error| error.as_str(), |()| "ok"),
         "entries": waiting.entries,
         "bytes": waiting.bytes,
         "age_seconds": waiting.age(clock::now()).as_secs(),

@@ -14,6 +14,7 @@ use crate::telemetry::metrics;
 
 /// Renders what was recorded, and what waits at the moment.
 pub fn router(recorded: PrometheusHandle, intake: Arc<Intake>, spool: Spool) -> Router {
+    metrics::spool_bound(spool.max_bytes());
     let render = move || async move {
         let waiting = spool.waiting();
         let age = waiting.age(clock::now());

@@ -8,6 +8,7 @@ mod error;
 mod handshake;
 mod receive;
 mod state;
+mod strangers;
 mod verified;
 
 use std::sync::Arc;
@@ -16,10 +17,12 @@ use axum::Router;
 use axum::routing::get;
 
 pub use state::WebhookState;
+pub use strangers::Strangers;
 
-/// `/webhook/{secret}`, or `/webhook` where none is configured; the other form is not found, like any path that does
-/// not exist.
+/// `/webhook/{secret}`, or `/webhook` where none is configured. The other form is answered like any path that does not
+/// exist, but it comes here, too: somebody may have registered it.
 pub fn router(state: WebhookState) -> Router {
-    let path = if state.config.secrets.is_empty() { "/webhook" } else { "/webhook/{secret}" };
-    Router::new().route(path, get(handshake::answer).post(receive::receive)).with_state(Arc::new(state))
+    let door = || get(handshake::answer).post(receive::receive);
+    let routes = ["/webhook", "/webhook/", "/webhook/{secret}"].into_iter();
+    routes.fold(Router::new(), |router, path| router.route(path, door())).with_state(Arc::new(state))
 }

@@ -17,8 +17,9 @@ use super::error::WebhookError;
 use super::state::WebhookState;
 use crate::clock;
 use crate::config::Webhook;
-use crate::http::server::{Peer, ServerError};
+use crate::http::server::Peer;
 use crate::intake::Room;
+use crate::telemetry::metrics::TurnedAway;
 
 /// A body from someone who may post, as it arrived.
 pub struct Verified {
@@ -36,7 +37,7 @@ impl FromRequest<Arc<WebhookState>> for Verified {
 
     async fn from_request(request: Request, webhook: &Arc<WebhookState>) -> Result<Self, WebhookError> {
         let deadline = Instant::now() + webhook.request_timeout;
-        check_caller(&webhook.config, &request)?;
+        check_caller(webhook, &request)?;
         let (parts, body) = request.into_parts();
         let too_large = WebhookError::TooLarge(webhook.body_limit_bytes);
         if content_length(&parts.headers).is_some_and(|length| length > webhook.body_limit_bytes as u64) {
@@ -52,22 +53,24 @@ impl FromRequest<Arc<WebhookState>> for Verified {
             Err(error) if error.is::<LengthLimitError>() => return Err(too_large),
             Err(_) => return Err(WebhookError::BodyBroken),
         };
-        check_signature(&webhook.config, &parts.headers, &body)?;
+        if !is_signed(&webhook.config, &parts.headers, &body) {
+            return Err(webhook.strangers.turn_away(TurnedAway::Signature));
+        }
         Ok(Self { body, received_at: clock::now(), deadline, room })
     }
 }
 
 /// Address first, then secret: from elsewhere even the right secret shows nothing.
-pub fn check_caller(webhook: &Webhook, request: &Request) -> Result<(), WebhookError> {
+pub fn check_caller(webhook: &WebhookState, request: &Request) -> Result<(), WebhookError> {
     let peer = request.extensions().get::<Peer>().ok_or(WebhookError::Forbidden)?;
-    if !caller::is_allowed(webhook, *peer, request.headers()) {
-        return Err(WebhookError::Forbidden);
+    if !caller::is_allowed(&webhook.config, *peer, request.headers()) {
+        return Err(webhook.strangers.turn_away(TurnedAway::Address));
     }
-    let secret = request.uri().path().strip_prefix("/webhook/").unwrap_or_default();
-    if !webhook.secrets.is_empty() && !is_secret(webhook, secret) {
-        return Err(ServerError::NotFound.into());
-    }
-    Ok(())
+    let is_right = match request.uri().path().strip_prefix("/webhook/") {
+        Some(secret) => is_secret(&webhook.config, secret),
+        None => webhook.config.secrets.is_empty(),
+    };
+    if is_right { Ok(()) } else { Err(webhook.strangers.turn_away(TurnedAway::WrongSecret)) }
 }
 
 /// Asks every configured secret, so that the time taken does not tell which one was right.
@@ -77,18 +80,18 @@ fn is_secret(webhook: &Webhook, guess: &str) -> bool {
 
 /// `X-Hub-Signature-256: sha256=<hex HMAC-SHA256 of the body, keyed with the app's secret>` (Meta, "Validating
 /// Payloads"). Asked for only where the app's secret is configured.
-fn check_signature(webhook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Result<(), WebhookError> {
+fn is_signed(webhook: &Webhook, headers: &HeaderMap, body: &[u8]) -> bool {
     let app_secret = webhook.app_secret.expose();
     if app_secret.is_empty() {
-        return Ok(());
+        return true;
     }
     let signature = headers.get("x-hub-signature-256").and_then(|value| value.to_str().ok());
-    let signature = signature
-        .and_then(|value| hex::decode(value.strip_prefix("sha256=")?).ok())
-        .ok_or(WebhookError::BadSignature)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()).map_err(|_| WebhookError::BadSignature)?;
+    let signature = signature.and_then(|value| hex::decode(value.strip_prefix("sha256=")?).ok());
+    let (Some(signature), Ok(mut mac)) = (signature, Hmac::<Sha256>::new_from_slice(app_secret.as_bytes())) else {
+        return false;
+    };
     mac.update(body);
-    mac.verify_slice(&signature).map_err(|_| WebhookError::BadSignature)
+    mac.verify_slice(&signature).is_ok()
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

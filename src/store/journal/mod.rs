@@ -2,6 +2,7 @@
 
 mod first_receipts;
 mod months;
+mod pages;
 mod retention;
 mod row;
 

@@ -1,7 +1,17 @@
-//! The directory that a service keeps its files in, and the lock by which no two use the same one.
+//! The directory that a service keeps its files in, the lock by which no two use the same one, and who may look into it.
+
+pub mod private;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+/// A directory of ours that others can neither enter nor list.
+const CLOSED: u32 = 0o700;
+
+/// The same for a service run by root: the private server, which has another account, passes through it to its own.
+const PASSABLE: u32 = 0o711;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +32,16 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if it is missing and locks it.
+    /// Makes the directory if it is missing and locks it. One that exists keeps its permissions: it is its owner's affair
+    /// who may list it, and all that is in it is closed to others.
     ///
     /// # Errors
     /// [`DataDirError`].
     pub fn lock(path: &Path) -> Result<Self, DataDirError> {
         let unusable = |error| DataDirError::Unusable(path.to_owned(), error);
-        std::fs::create_dir_all(path).map_err(unusable)?;
-        let lock = File::options().create(true).append(true).open(path.join("lock")).map_err(unusable)?;
+        let mode = if geteuid().is_root() { PASSABLE } else { CLOSED };
+        private::directory_of(path, mode).map_err(unusable)?;
+        let lock = private::file(&path.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),

@@ -1,0 +1,50 @@
+//! TLS with a server that this program cannot agree with.
+//!
+//! Old self-made certificates (X.509 version 1, as `openssl x509 -req` and Citus make them), short keys and old versions of
+//! TLS are refused by the TLS library, whatever is asked of the certificate. Where TLS is only preferred, which promises
+//! nothing against whoever is between, the connection is then made without it, as libpq does; where it is demanded, the
+//! error says what to do.
+
+use std::io::ErrorKind;
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{Connection, PgConnection, PgPool};
+
+use super::error::StoreError;
+
+/// A new connection with the options of a pool. Once TLS has turned out to be in the way, the pool does without it, too.
+pub async fn connect(pool: &PgPool) -> Result<PgConnection, StoreError> {
+    let options = pool.connect_options();
+    let error = match PgConnection::connect_with(&options).await {
+        Ok(connection) => return Ok(connection),
+        Err(error) => error,
+    };
+    let Some(advice) = advice(&error) else { return Err(error.into()) };
+    if !matches!(options.get_ssl_mode(), PgSslMode::Prefer) {
+        return Err(StoreError::Away(advice));
+    }
+    let plain = PgConnectOptions::clone(&options).ssl_mode(PgSslMode::Disable);
+    // A server that insists on TLS refuses this; then the failure of TLS is the reason to tell.
+    let connected = PgConnection::connect_with(&plain).await;
+    let connection = connected.map_err(|_| StoreError::Away(advice.clone()))?;
+    tracing::warn!("the connection to PostgreSQL is not encrypted: {advice}");
+    pool.set_connect_options(plain);
+    Ok(connection)
+}
+
+/// What to do about an error of the TLS library, which comes as invalid data; None for any other error.
+fn advice(error: &sqlx::Error) -> Option<String> {
+    let reason = match error {
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => error.to_string(),
+        sqlx::Error::Tls(error) => error.to_string(),
+        _ => return None,
+    };
+    let mend = if reason.contains("UnsupportedCertVersion") {
+        "the server's certificate is of X.509 version 1; give it one of version 3"
+    } else {
+        "mend the server's TLS"
+    };
+    Some(format!(
+        "TLS with PostgreSQL failed ({reason}): {mend}, or set sslmode=disable in database.url where nobody can listen"
+    ))
+}
