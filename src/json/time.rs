@@ -9,16 +9,16 @@ use super::document::{Json, Type};
 /// Numbers below this are seconds, from it on milliseconds: 10^11 s is the year 5138, 10^11 ms is 1973.
 const FIRST_MILLISECOND: i128 = 100_000_000_000;
 
-/// A longer text is no time; the longest honest one has 32 characters.
-const MAX_SOURCE_BYTES: usize = 100;
+/// A longer text is no time; the longest honest one has 32 characters. (A number is one number however many digits it is
+/// written with.)
+const MAX_TEXT_BYTES: usize = 100;
 
 /// A time in microseconds since 1970, however absurd. None when there is no time to read.
 pub fn micros(json: Json<'_>) -> Option<i128> {
-    let is_short = json.source().len() <= MAX_SOURCE_BYTES;
     match json.kind() {
-        Type::Number if is_short => from_number(json.source()),
-        Type::String if is_short => {
-            let text = json.string()?;
+        Type::Number => from_number(json.source()),
+        Type::String => {
+            let text = json.string_up_to(MAX_TEXT_BYTES).filter(|text| text.len() <= MAX_TEXT_BYTES)?;
             from_number(text.trim()).or_else(|| from_iso(text.trim()))
         }
         _ => None,

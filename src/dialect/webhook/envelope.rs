@@ -79,7 +79,7 @@ fn find_in_envelope<'a>(envelope: Json<'a>, found: &mut Vec<Found<'a>>) {
     }
     let beside = beside(envelope, |name, value| match name {
         "entry" => true,
-        "object" => value.string().as_deref() == object.as_deref(),
+        "object" => value.string().is_some_and(|word| object.as_deref() == Some(word.as_ref())),
         _ => false,
     });
     if let Some(event) = found[first..].iter_mut().find(|found| found.is_event()) {

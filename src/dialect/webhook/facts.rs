@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use crate::event::{Facts, Kind, MessageFacts, Note, SubscriptionFacts, id, plausible};
-use crate::ids::Mid;
+use crate::ids::{MAX_ID_BYTES, Mid};
 use crate::json::{self, Decimal, Json, Type};
 
 /// Reads an event's facts.
@@ -113,13 +113,19 @@ fn optin(optin: Json<'_>) -> Result<Facts, Note> {
     Ok(Facts::Subscription(SubscriptionFacts {
         topic: id::required(optin.member("title"), Note::NoTopic)?,
         is_subscribed: is_subscribed(optin.member("notification_messages_status"))?,
-        token: optin.member("notification_messages_token").and_then(id::text).map(Cow::into_owned),
+        token: optin.member("notification_messages_token").and_then(token),
         token_expires_at: optin.member("token_expiry_timestamp").and_then(json::micros).and_then(json::representable),
         user_token_status: text(optin.member("user_token_status")),
         payload: text(optin.member("payload")),
         frequency: text(optin.member("notification_messages_frequency")),
         timezone: text(optin.member("notification_messages_timezone")),
     }))
+}
+
+/// A token is not looked up by, so it may be longer than an id; as a number it is as short as one.
+fn token(json: Json<'_>) -> Option<String> {
+    let number = || id::text(json).filter(|digits| digits.len() <= MAX_ID_BYTES);
+    json.string().or_else(number).map(Cow::into_owned)
 }
 
 /// Sobot writes `STOP_NOTIFICATIONS`, Meta's table `STOP NOTIFICATIONS`, some code just `STOP`; no

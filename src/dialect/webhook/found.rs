@@ -61,6 +61,6 @@ impl<'a> Found<'a> {
 
 /// What an envelope is about (`page`, `instagram`, …). Every event of it carries the word, so it must be short.
 pub fn object(json: Json<'_>) -> Option<Arc<str>> {
-    let word = json.member("object").filter(|word| word.source().len() <= MAX_ID_BYTES)?;
-    word.string().map(Arc::from)
+    let word = json.member("object")?.string_up_to(MAX_ID_BYTES)?;
+    (word.len() <= MAX_ID_BYTES).then(|| Arc::from(word))
 }
