@@ -228,10 +228,18 @@ left join conversations using (user_id, page_id);
 comment on view message_status is 'Each message and how far it has come. read_at and delivered_at are times told for the very message (evidence mid); a watermark tells that, not when.';
 
 create view subscribers as
-select page_id, user_id, topic, sub_status, timezone, changed_at
+select
+    page_id,
+    user_id,
+    topic,
+    sub_status,
+    timezone,
+    changed_at,
+    token_expires_at,
+    sub_status = 1 and token is not null and coalesce(token_expires_at > now(), true) as can_receive_marketing
 from subscriptions;
 
-comment on view subscribers is 'Who is (1) or was (0) subscribed to which topic. No tokens.';
+comment on view subscribers is 'Who is (1) or was (0) subscribed to which topic, and whether a marketing message can be sent to them now. No tokens.';
 
 create view upload_status as
 select

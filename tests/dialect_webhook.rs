@@ -259,6 +259,48 @@ fn a_note_or_another_kind_does_not_stand_in_the_way_of_a_twin() {
 }
 
 #[test]
+fn a_callback_is_one_whatever_stands_beside_it() {
+    let plain = only(r#"{"track_id":"t","attachment_id":7}"#);
+    let event = r#"{"sender":{"id":"2"},"recipient":{"id":"1"},"timestamp":1760000000000,"message":{"mid":"m"}}"#;
+    let entry = format!(r#"{{"id":"1","hop":5,"messaging":[{event}]}}"#);
+    // Beside what it stands, whether it is the same event as the plain one, and the events that are found besides.
+    for (members, is_same, others) in [
+        (r#""object":"page","entry":[]"#.to_owned(), true, vec![]),
+        (r#""object":"page","entry":null"#.to_owned(), false, vec![]),
+        (r#""entry":[{"id":"1","time":1760000000000,"messaging":[]}]"#.to_owned(), true, vec![]),
+        (r#""entry":["lost?"]"#.to_owned(), true, vec![Container::Document]),
+        (r#""messaging":[],"standby":null"#.to_owned(), false, vec![]),
+        (format!(r#""object":"page","entry":[{entry}]"#), true, vec![Container::Messaging]),
+        (format!(r#""entry":{entry},"uid":9"#), false, vec![Container::Messaging]),
+        (format!(r#""messaging":[{event},{event}]"#), true, vec![Container::Messaging; 2]),
+        (event[1..event.len() - 1].to_owned(), true, vec![Container::Messaging]),
+    ] {
+        let mut events = parse_text(format!(r#"{{"track_id":"t",{members},"attachment_id":7}}"#)).unwrap();
+        let callback = events.remove(0);
+        assert_eq!((callback.kind, callback.container), (Kind::Upload, Container::Callback), "{members}");
+        assert_eq!((&callback.facts, callback.note), (&plain.facts, None), "{members}");
+        assert_eq!(callback.key == plain.key, is_same, "{members}");
+        assert_eq!(events.iter().map(|event| event.container).collect::<Vec<_>>(), others, "{members}");
+        for event in events.iter().filter(|event| event.container == Container::Messaging) {
+            assert_eq!((event.kind, event.key), (Kind::Message, only(entry.clone()).key), "{members}");
+        }
+        // Each byte is kept once: with the callback, or with the event.
+        let kept = |event: &Event| format!("{:?} {:?}", event.body.exact(), event.envelope);
+        let around: String = [&[callback], events.as_slice()].concat().iter().map(kept).collect();
+        for part in ["lost?", "uid", "hop"].iter().filter(|part| members.contains(*part)) {
+            assert_eq!(around.matches(part).count(), 1, "{part} in {around}");
+        }
+    }
+    let in_entry = only(r#"{"entry":[{"id":"1","time":1760000000000,"track_id":"t","attachment_id":7}]}"#);
+    assert_eq!((in_entry.facts, in_entry.is_timed_by_receipt), (plain.facts, false));
+    // What names no upload is none.
+    for not in [r#""track_id":"t""#, r#""track_id":"t","attachment_id":{}"#, r#""track_id":null,"attachment_id":"7""#] {
+        let body = format!(r#"{{"object":"page",{not},"entry":[]}}"#);
+        assert_eq!(only(body).container, Container::Document, "{not}");
+    }
+}
+
+#[test]
 fn what_the_page_reads_says_nothing_of_what_it_sent() {
     let read = messaging(r#""read":{"watermark":1760000000000}"#);
     let by_page = only(

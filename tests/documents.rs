@@ -220,7 +220,9 @@ fn story(now: i64) -> Vec<String> {
         // Delivered, not read.
         echo("4", "1", "unread", now - 48 * HOUR, "!"),
         delivery("4", "1", now - 47 * HOUR, &["unread"], now - 48 * HOUR),
-        optin("2", json!({ "notification_messages_timezone": "Asia/Shanghai" })),
+        optin("2", json!({ "notification_messages_timezone": "Asia/Shanghai", "notification_messages_token": "7" })),
+        // Its token has ended.
+        optin("4", json!({ "notification_messages_token": "8", "token_expiry_timestamp": now - HOUR })),
         optin("3", json!({ "notification_messages_status": "STOP_NOTIFICATIONS" })),
         json!({ "track_id": "d13415bb2b704e58aa373bb5e0e11914", "attachment_id": "7" }).to_string(),
         // Not understood: an unknown event, and a message without a mid.
@@ -257,6 +259,133 @@ async fn every_statement_runs_and_every_question_has_an_answer() {
         let rows = rows.unwrap_or_else(|error| panic!("{error} in\n{question}"));
         assert!(!rows.is_empty(), "no rows for\n{question}");
     }
+}
+
+/// The first statement below the heading of this question, or the next.
+fn statement_of(question: &str, index: usize) -> String {
+    let (_, rest) =
+        QUESTIONS.split_once(&format!("\n## {question}\n")).unwrap_or_else(|| panic!("not asked: {question}"));
+    let section = rest.split("\n## ").next().unwrap();
+    statements(section).swap_remove(index)
+}
+
+/// What a question answers, each row as its values with spaces between.
+async fn answer(database: &Database, statement: &str) -> Vec<String> {
+    let rows = format!(
+        "select coalesce(array_agg(
+            (select string_agg(coalesce(value, '-'), ' ') from json_each_text(row_to_json(answer)))
+         ), '{{}}') from ({}) as answer",
+        statement.trim_end().trim_end_matches(';')
+    );
+    sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&database.pool).await.unwrap()
+}
+
+/// Noon in Shanghai, so many days ago.
+fn noon(days_ago: i64) -> i64 {
+    let now = clock::now().timestamp_millis() + 8 * HOUR;
+    let day = 24 * HOUR;
+    now - now.rem_euclid(day) - days_ago * day + 12 * HOUR - 8 * HOUR
+}
+
+fn day(days_ago: i64) -> String {
+    let at = chrono::DateTime::from_timestamp_millis(noon(days_ago)).unwrap();
+    at.format("%Y-%m-%d").to_string()
+}
+
+async fn told(bodies: Vec<String>) -> Database {
+    let database = Database::create().await;
+    let service = Service::start(&database.url);
+    for body in bodies {
+        assert_eq!(service.post(body).await.0, 200);
+    }
+    until("all is stored", async || service.metric("sobot_hook_spool_entries").await == 0).await;
+    database
+}
+
+#[tokio::test]
+async fn response_times_are_those_of_whole_turns_and_of_all_questions() {
+    let minutes = |minutes: i64| minutes * 60_000;
+    let asks = |user: &str, mid: &str, at: i64| message(user, "1", mid, at, "?");
+    let answers = |user: &str, mid: &str, at: i64| echo(user, "1", mid, at, "!");
+    let database = told(vec![
+        // A turn that began before the range: nobody asked anything within it.
+        asks("early", "e1", noon(40)),
+        asks("early", "e2", noon(20)),
+        answers("early", "e3", noon(20) + minutes(30)),
+        // Answered after 10 minutes, asked with the first of two messages; then again, after 20.
+        asks("a", "a1", noon(20)),
+        asks("a", "a2", noon(20) + minutes(9)),
+        answers("a", "a3", noon(20) + minutes(10)),
+        asks("a", "a4", noon(20) + minutes(60)),
+        answers("a", "a5", noon(20) + minutes(80)),
+        // Never answered: the third of that day's questions, and the only one of another day's.
+        asks("b", "b1", noon(20)),
+        asks("c", "c1", noon(5)),
+        // What the page says of itself asks nothing and answers nobody.
+        answers("d", "d1", noon(6)),
+    ])
+    .await;
+    let question = statement_of("How long do customers wait for an answer, day by day?", 0);
+    assert_eq!(
+        answer(&database, &question).await,
+        [format!("{} 3 2 00:20:00 -", day(20)), format!("{} 1 0 - -", day(5))]
+    );
+}
+
+#[tokio::test]
+async fn who_waits_now_has_written_since_the_last_answer() {
+    let now = clock::now().timestamp_millis();
+    let at = |hours: i64| now - hours * HOUR;
+    let database = told(vec![
+        message("waits", "1", "w1", at(50), "?"),
+        echo("waits", "1", "w2", at(49), "!"),
+        message("waits", "1", "w3", at(3), "?"),
+        message("waits", "1", "w4", at(2), "??"),
+        message("answered", "1", "a1", at(3), "?"),
+        echo("answered", "1", "a2", at(1), "!"),
+        // Only its delivery tells of the answer.
+        message("delivered", "1", "d1", at(3), "?"),
+        delivery("delivered", "1", at(1), &["d2"], at(1)),
+        message("never", "1", "n1", at(30 * 24 + 10), "?"),
+        message("never", "1", "n2", at(30), "?"),
+        // Took back the only thing that they wrote.
+        message("unsent", "1", "u1", at(3), "?"),
+        envelope("1", &event("unsent", "1", at(2), &json!({ "message": { "mid": "u1", "is_deleted": true } }))),
+        // Nothing for 30 days.
+        message("long ago", "1", "l1", at(31 * 24), "?"),
+    ])
+    .await;
+    let waiting = format!(
+        "select user_id, messages, (extract(epoch from now() - waits_since) / 3600)::int as hours, window_closes_at > now()
+         from ({}) as waiting order by waits_since",
+        statement_of("Who waits for an answer now?", 0).trim_end_matches(';')
+    );
+    assert_eq!(answer(&database, &waiting).await, ["never 2 730 false", "waits 2 3 true"]);
+}
+
+#[tokio::test]
+async fn whose_token_is_valid_can_be_asked() {
+    let now = clock::now().timestamp_millis();
+    let optin = |user: &str, what: serde_json::Value| {
+        let mut optin = json!({ "type": "notification_messages", "title": "t", "notification_messages_token": "7" });
+        optin.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+        envelope("1", &event(user, "1", now - 3 * HOUR, &json!({ "optin": optin })))
+    };
+    let database = told(vec![
+        optin("valid", json!({ "token_expiry_timestamp": now + HOUR })),
+        optin("endless", json!({})),
+        optin("expired", json!({ "token_expiry_timestamp": now - HOUR })),
+        optin("stopped", json!({ "token_expiry_timestamp": now + HOUR, "notification_messages_status": "STOP" })),
+    ])
+    .await;
+    let users = |index| {
+        format!(
+            "select user_id from ({}) as asked",
+            statement_of("Whose token is still valid?", index).trim_end_matches(';')
+        )
+    };
+    assert_eq!(answer(&database, &users(0)).await, ["valid", "endless"]);
+    assert_eq!(answer(&database, &users(1)).await, ["expired"]);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use chrono::DateTime;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
+use sobot_hook::clock;
 use sobot_hook::dialect::webhook::parse;
 use sobot_hook::event::Event;
 use sobot_hook::state::State;
@@ -46,7 +47,7 @@ fn any_event() -> impl Strategy<Value = String> {
             6 => from_user(json!({ "delivery": { "watermark": watermark } })),
             7 => from_user(json!({ "read": { "watermark": watermark } })),
             8 => from_user(json!({ "read": { "mid": mid } })),
-            9 => optin(Value::Null, json!("Asia/Shanghai")),
+            9 => optin(Value::Null, json!(["Asia/Shanghai", "Asia/Tokyo", "", " \n"][usize::from(thing)])),
             10 => optin(json!("STOP_NOTIFICATIONS"), Value::Null),
             11 => optin(json!("RESUME NOTIFICATIONS"), if other == 0 { json!("UTC") } else { Value::Null }),
             12 => from_user(json!({ "postback": { "title": content } })),
@@ -110,6 +111,50 @@ fn order_repetition_and_batching_do_not_matter() {
     });
     runtime.block_on(store.close());
     outcome.unwrap();
+}
+
+#[tokio::test]
+async fn a_subscription_tells_the_real_time_zone_and_whether_its_token_is_valid() {
+    let (database, store) = Database::migrated().await;
+    let now = clock::now().timestamp_millis();
+    let day = 24 * 3_600_000;
+    let token = |expiry: Value| json!({ "notification_messages_token": "7", "token_expiry_timestamp": expiry });
+    let optin = |topic: &str, at: i64, what: Value| {
+        let mut optin = json!({ "type": "notification_messages", "title": topic });
+        optin.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+        envelope("1", &event("2", "1", at, &json!({ "optin": optin })))
+    };
+    let zone = |zone: &str| json!({ "notification_messages_timezone": zone });
+    let bodies = [
+        // A blank time zone comes last and overwrites none.
+        optin("zone", now - 3, zone("Asia/Shanghai")),
+        optin("zone", now - 2, zone("")),
+        optin("zone", now - 1, zone(" \u{3000}\n")),
+        optin("expired", now - day, token(json!(now - 1_000))),
+        optin("expired in seconds", now - day, token(json!(1_735_689_600))),
+        optin("valid", now - day, token(json!(now + day))),
+        optin("valid as text", now - day, token(json!("2145916800000"))),
+        optin("valid in seconds", now - day, token(json!(2_145_916_800_i64))),
+        optin("for 30 days, valid", now - 29 * day, token(json!(2_592_000_000_i64))),
+        optin("for 30 days, expired", now - 31 * day, token(json!("2592000000"))),
+        optin("for a week, expired", now - 8 * day, token(json!(604_800_000))),
+        optin("no expiry", now, token(Value::Null)),
+        optin("blank token", now, json!({ "notification_messages_token": " " })),
+        optin("stopped", now - 2, token(json!(now + day))),
+        optin("stopped", now - 1, json!({ "notification_messages_status": "STOP_NOTIFICATIONS" })),
+    ];
+    let events: Vec<Event> =
+        bodies.into_iter().flat_map(|body| parse(&Bytes::from(body), clock::now()).unwrap()).collect();
+    for event in &events {
+        store.session().commit(&Batch { events: vec![event], quarantined: Vec::new() }).await.unwrap();
+    }
+    let zones = "select timezone from subscribers where topic = 'zone'";
+    assert_eq!(database.text(zones).await, "Asia/Shanghai");
+    let valid = "select string_agg(topic, '; ' order by topic) from subscribers where can_receive_marketing";
+    assert_eq!(database.text(valid).await, "for 30 days, valid; no expiry; valid; valid as text; valid in seconds");
+    let end = "select (extract(epoch from token_expires_at - changed_at) / 86400)::int::text from subscribers where topic like 'for 30 days, v%'";
+    assert_eq!(database.text(end).await, "30");
+    store.close().await;
 }
 
 fn difference(left: &str, right: &str) -> String {

@@ -83,6 +83,6 @@ pub struct SubscriptionFacts {
     pub payload: Option<String>,
     /// `DAILY`, `WEEKLY` or `MONTHLY`, before API v16.
     pub frequency: Option<String>,
-    /// The user's time zone. Only subscribing events carry it.
+    /// The user's time zone, never blank. Only subscribing events carry it.
     pub timezone: Option<String>,
 }

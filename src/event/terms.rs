@@ -44,7 +44,7 @@ pub enum Container {
     Standby,
     /// The `changes` array: page fields, and the dashboard's test button. Never folded.
     Changes,
-    /// Sobot's bare upload callback.
+    /// Sobot's upload callback.
     Callback,
     /// JSON in which no event was found, whole.
     Document,

@@ -57,21 +57,25 @@ impl Decimal {
     }
 }
 
-/// A whole number in plain digits; `None` when it has a fraction, or an exponent that adds more than `max_zeros` zeros.
-pub fn integer_text(literal: &str, max_zeros: usize) -> Option<Cow<'_, str>> {
+/// A whole number in plain digits, `None` when it has a fraction. Of one with more than `max_bytes` only as many as are
+/// just more: the same ones however it is spelled.
+pub fn integer_text(literal: &str, max_bytes: usize) -> Option<Cow<'_, str>> {
+    let max_bytes = max_bytes.saturating_add(1);
     let digits = literal.strip_prefix('-').unwrap_or(literal);
     if digits == "0" {
         return Some(Cow::Borrowed(digits));
     }
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Cow::Borrowed(literal));
+        return Some(Cow::Borrowed(&literal[..literal.len().min(max_bytes)]));
     }
     let number = Decimal::parse(literal)?;
-    let zeros = usize::try_from(number.exponent).ok().filter(|zeros| *zeros <= max_zeros)?;
+    let zeros = u64::try_from(number.exponent).ok()?;
     let sign = if number.negative { "-" } else { "" };
-    let zeros = "0".repeat(zeros);
+    let zeros = "0".repeat(usize::try_from(zeros).unwrap_or(usize::MAX).min(max_bytes));
     let digits = if number.digits.is_empty() { "0" } else { &number.digits };
-    Some(Cow::Owned([sign, digits, &zeros].concat()))
+    let mut text = [sign, digits, &zeros].concat();
+    text.truncate(max_bytes);
+    Some(Cow::Owned(text))
 }
 
 /// Whether a number needs at most so many digits on either side of the point, told by how it is written.
@@ -122,7 +126,16 @@ mod tests {
         assert_eq!(integer_text("6.1e15", 512).as_deref(), Some("6100000000000000"));
         assert_eq!(integer_text("7.0", 512).as_deref(), Some("7"));
         assert_eq!(integer_text("1.5", 512), None);
-        assert_eq!(integer_text("1e999999999", 512), None);
+        assert_eq!(integer_text("1e-999999999", 512), None);
+    }
+
+    #[test]
+    fn a_number_that_is_too_long_begins_alike_however_it_is_spelled() {
+        let long = format!("12{}", "0".repeat(600));
+        for spelling in [&long, &format!("{long}.00"), "1.2e601", "120E+600", &format!("{long}000e-3")] {
+            assert_eq!(integer_text(spelling, 512).as_deref(), Some(&long[..513]), "{spelling}");
+        }
+        assert_eq!(integer_text("1e999999999999999", 2).as_deref(), Some("100"));
     }
 
     #[test]

@@ -214,29 +214,38 @@ impl<'a> Json<'a> {
 
     /// A string's characters. NUL and lone surrogates, which no PostgreSQL text holds, become U+FFFD.
     pub fn string(self) -> Option<Cow<'a, str>> {
+        self.string_up_to(usize::MAX)
+    }
+
+    /// The same; of a string of more than `max_bytes` only the beginning, which is longer than that. It is the same
+    /// beginning however the string is spelled.
+    pub fn string_up_to(self, max_bytes: usize) -> Option<Cow<'a, str>> {
         if self.kind() != Type::String {
             return None;
         }
         let quoted = self.source();
         let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
         if !inner.contains('\\') {
-            return Some(Cow::Borrowed(inner));
+            return Some(Cow::Borrowed(cut(inner, max_bytes)));
         }
-        let text = segments(inner).map(|segment| match segment {
-            Segment::Plain(plain) => Cow::Borrowed(plain),
-            Segment::Escape { character, .. } => Cow::Owned(character.unwrap_or('\u{FFFD}').to_string()),
-        });
-        Some(Cow::Owned(text.collect()))
+        let mut text = String::new();
+        for segment in segments(inner) {
+            match segment {
+                Segment::Plain(plain) => text.push_str(cut(plain, max_bytes)),
+                Segment::Escape { character, .. } => text.push(character.unwrap_or('\u{FFFD}')),
+            }
+            if text.len() > max_bytes {
+                text.truncate(cut(&text, max_bytes).len());
+                break;
+            }
+        }
+        Some(Cow::Owned(text))
     }
 
-    /// A string's characters, or the digits of a whole number. A value that is longer than `max_bytes` however it is
-    /// read comes as it was written, which is longer still: not worth reading.
+    /// A string's characters, or the digits of a whole number; cut like [`Self::string_up_to`].
     pub fn text_or_integer(self, max_bytes: usize) -> Option<Cow<'a, str>> {
-        // The longest way to write a character is `\u0000`.
-        let max_source_bytes = 6 * max_bytes + 2;
         match self.kind() {
-            Type::String | Type::Number if self.source().len() > max_source_bytes => Some(self.source().into()),
-            Type::String => self.string(),
+            Type::String => self.string_up_to(max_bytes),
             Type::Number => decimal::integer_text(self.source(), max_bytes),
             _ => None,
         }
@@ -244,6 +253,16 @@ impl<'a> Json<'a> {
 
     /// `true`, also as a string.
     pub fn is_true(self) -> bool {
-        matches!(self.source(), "true" | "\"true\"")
+        match self.kind() {
+            Type::Bool => self.source() == "true",
+            Type::String => self.string_up_to("true".len()).as_deref() == Some("true"),
+            _ => false,
+        }
     }
+}
+
+/// The text, or if it is longer than `max_bytes`, as many characters as are just longer.
+fn cut(text: &str, max_bytes: usize) -> &str {
+    let end = (max_bytes.saturating_add(1)..text.len()).find(|at| text.is_char_boundary(*at));
+    end.map_or(text, |end| &text[..end])
 }

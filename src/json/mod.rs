@@ -21,4 +21,4 @@ mod time;
 pub use decimal::{Decimal, is_short};
 pub use document::{Document, Json, NotJson, Type};
 pub use escape::{Segment, segments};
-pub use time::{micros, representable};
+pub use time::{FIRST_MILLISECOND, micros, number, representable};

@@ -1,36 +1,43 @@
 //! Times in JSON, however they are written: numbers, numeric strings, float literals or ISO 8601, in seconds or in
 //! milliseconds.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
 use super::decimal::Decimal;
 use super::document::{Json, Type};
 
 /// Numbers below this are seconds, from it on milliseconds: 10^11 s is the year 5138, 10^11 ms is 1973.
-const FIRST_MILLISECOND: i128 = 100_000_000_000;
+pub const FIRST_MILLISECOND: i128 = 100_000_000_000;
 
-/// A longer text is no time; the longest honest one has 32 characters.
-const MAX_SOURCE_BYTES: usize = 100;
+/// A longer text is no time; the longest honest one has 32 characters. (A number is one number however many digits it is
+/// written with.)
+const MAX_TEXT_BYTES: usize = 100;
 
 /// A time in microseconds since 1970, however absurd. None when there is no time to read.
 pub fn micros(json: Json<'_>) -> Option<i128> {
-    let is_short = json.source().len() <= MAX_SOURCE_BYTES;
+    let from_text = || from_iso(short_text(json)?.trim());
+    number(json).map(|number| from_number(&number)).or_else(from_text)
+}
+
+/// A number, also one that is written as text.
+pub fn number(json: Json<'_>) -> Option<Decimal> {
     match json.kind() {
-        Type::Number if is_short => from_number(json.source()),
-        Type::String if is_short => {
-            let text = json.string()?;
-            from_number(text.trim()).or_else(|| from_iso(text.trim()))
-        }
-        _ => None,
+        Type::Number => Decimal::parse(json.source()),
+        _ => Decimal::parse(short_text(json)?.trim()),
     }
 }
 
-fn from_number(literal: &str) -> Option<i128> {
-    let number = Decimal::parse(literal)?;
+fn short_text(json: Json<'_>) -> Option<Cow<'_, str>> {
+    json.string_up_to(MAX_TEXT_BYTES).filter(|text| text.len() <= MAX_TEXT_BYTES)
+}
+
+fn from_number(number: &Decimal) -> i128 {
     // Too large for 128 bits is a time all the same: an absurd one.
-    let Some(micros) = number.scaled(3) else { return Some(i128::MAX) };
+    let Some(micros) = number.scaled(3) else { return i128::MAX };
     let is_seconds = (micros / 1_000).abs() < FIRST_MILLISECOND;
-    Some(if is_seconds { number.scaled(6).unwrap_or(i128::MAX) } else { micros })
+    if is_seconds { number.scaled(6).unwrap_or(i128::MAX) } else { micros }
 }
 
 /// `2025-10-09T08:53:20+0000` and its kin; without an offset it is UTC.

@@ -2,8 +2,8 @@
 //!
 //! The regular form is `{"object","entry":[{"id","time","messaging":[…]}]}`. Accepted besides: `standby`
 //! and `changes` arrays, one object where an array belongs, an array of envelopes, a bare entry, a bare
-//! event, and Sobot's bare upload callback. What is none of these is an event of its own, `document`, so
-//! that every byte of an authentic body rests somewhere in the journal.
+//! event, and Sobot's upload callback, bare or beside any of these. What is none of them is an event of its own,
+//! `document`, so that every byte of an authentic body rests somewhere in the journal.
 
 use std::sync::Arc;
 
@@ -40,7 +40,18 @@ pub fn parse(body: &Bytes, received_at: DateTime<Utc>) -> Result<Vec<Event>, Not
     if !found.iter().any(|found| found.is_event() || found.note.is_some()) {
         found = vec![Found::document(root)];
     }
-    Ok(found.iter().map(|found| event::read(found, received_at)).collect())
+    Ok(found.iter().map(|found| read(found, received_at)).collect())
+}
+
+fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Event {
+    match found.own_members.as_ref().map(Document::parse) {
+        Some(Ok(document)) => {
+            let address = found.address.clone();
+            event::read(&Found { address, ..Found::bare(document.root(), found.container) }, received_at)
+        }
+        // Members of a document are a document; so there is no error to tell.
+        Some(Err(_)) | None => event::read(found, received_at),
+    }
 }
 
 /// What one top-level value holds.
@@ -51,6 +62,11 @@ fn find<'a>(json: Json<'a>, found: &mut Vec<Found<'a>>) {
         find_in_envelope(json, found);
     } else if CONTAINERS.iter().any(|(name, _)| has(name)) {
         find_in_entry(object(json).as_ref(), json, found);
+    } else if is_callback(json) && EVENT_KINDS.iter().any(is_object) {
+        let of_event = |name: &str| EVENT_OBJECTS.contains(&name) || name == "timestamp";
+        let own_members = beside(json, |name, _| of_event(name));
+        found.push(Found::callback(json, Address::default(), own_members));
+        found.push(Found::bare(json, Container::Messaging));
     } else if has("track_id") {
         found.push(Found::bare(json, Container::Callback));
     } else if EVENT_OBJECTS.iter().any(is_object) {
@@ -68,6 +84,14 @@ const CONTAINERS: [(&str, Container); 3] =
 /// A value with an object of such a name is an event, even without an envelope.
 const EVENT_OBJECTS: [&str; 6] = ["sender", "recipient", "message", "delivery", "read", "optin"];
 
+/// With one of these it is an event even if it is a callback, too.
+const EVENT_KINDS: [&str; 4] = ["message", "delivery", "read", "optin"];
+
+/// Whether it answers to an upload, whatever else it holds.
+fn is_callback(json: Json<'_>) -> bool {
+    ["track_id", "attachment_id"].iter().all(|name| json.member(name).and_then(id::text).is_some())
+}
+
 fn find_in_envelope<'a>(envelope: Json<'a>, found: &mut Vec<Found<'a>>) {
     let first = found.len();
     let object = object(envelope);
@@ -79,10 +103,13 @@ fn find_in_envelope<'a>(envelope: Json<'a>, found: &mut Vec<Found<'a>>) {
     }
     let beside = beside(envelope, |name, value| match name {
         "entry" => true,
-        "object" => value.string().as_deref() == object.as_deref(),
+        "object" => value.string().is_some_and(|word| object.as_deref() == Some(word.as_ref())),
         _ => false,
     });
-    if let Some(event) = found[first..].iter_mut().find(|found| found.is_event()) {
+    if is_callback(envelope) {
+        let address = Address { object, ..Address::default() };
+        found.insert(first, Found::callback(envelope, address, beside));
+    } else if let Some(event) = found[first..].iter_mut().find(|found| found.is_event()) {
         event.surroundings.document = beside;
     } else if found.len() > first || says_something(envelope) {
         // Without an event it is kept whole.
@@ -102,8 +129,13 @@ fn find_in_entry<'a>(object: Option<&Arc<str>>, entry: Json<'a>, found: &mut Vec
             found.push(Found { address: address.clone(), ..Found::bare(json, container) });
         }
     }
-    let Some(event) = found.get_mut(first) else { return find_document(entry, found) };
-    event.surroundings.entry = beside(entry, |name, value| match name {
+    if found.len() == first {
+        if is_callback(entry) {
+            return found.push(Found::callback(entry, address, None));
+        }
+        return find_document(entry, found);
+    }
+    let beside = beside(entry, |name, value| match name {
         "messaging" | "standby" | "changes" => true,
         "id" => id::text(value).is_some_and(|id| id.len() <= MAX_ID_BYTES && Some(id) == address.page),
         "time" => {
@@ -112,6 +144,11 @@ fn find_in_entry<'a>(object: Option<&Arc<str>>, entry: Json<'a>, found: &mut Vec
         "object" => value.string().is_some_and(|object| address.object.as_deref() == Some(object.as_ref())),
         _ => false,
     });
+    if is_callback(entry) {
+        found.insert(first, Found::callback(entry, address, beside));
+    } else {
+        found[first].surroundings.entry = beside;
+    }
 }
 
 fn find_document<'a>(json: Json<'a>, found: &mut Vec<Found<'a>>) {

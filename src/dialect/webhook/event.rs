@@ -1,6 +1,7 @@
 //! One event of a webhook body: which kind it is, who it is between, when it happened.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
@@ -94,10 +95,12 @@ fn own_key(json: Json<'_>) -> Option<String> {
         let known = KNOWN_KEYS.iter().position(|known| *known == key);
         (known.unwrap_or(KNOWN_KEYS.len()), COMPANIONS.contains(&key))
     };
-    json.members()
-        .filter(|(_, value)| !value.is_null())
-        .filter_map(|(key, _)| key.string())
-        .filter(|key| !ADDRESS.contains(&key.as_ref()))
+    // The last of repeated members is the one that counts.
+    let members: BTreeMap<_, _> = json.members().filter_map(|(key, value)| Some((key.string()?, value))).collect();
+    members
+        .into_iter()
+        .filter(|(key, value)| !value.is_null() && !ADDRESS.contains(&key.as_ref()))
+        .map(|(key, _)| key)
         .min_by(|left, right| rank(left).cmp(&rank(right)).then_with(|| left.cmp(right)))
         .map(Into::into)
 }

@@ -2,12 +2,13 @@
 //! why in a [`Note`].
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 
 use crate::event::{Facts, Kind, MessageFacts, Note, SubscriptionFacts, id, plausible};
-use crate::ids::Mid;
-use crate::json::{self, Decimal, Json, Type};
+use crate::ids::{MAX_ID_BYTES, Mid};
+use crate::json::{self, Json, Type};
 
 /// Reads an event's facts.
 ///
@@ -19,7 +20,7 @@ pub fn read(kind: Kind, event_type: Option<&str>, event: Json<'_>, received_at: 
         Kind::Message => message(member("message")?),
         Kind::Delivery => delivery(member("delivery")?, received_at),
         Kind::Read => read_receipt(member("read")?, received_at),
-        Kind::Optin => optin(member("optin")?),
+        Kind::Optin => optin(member("optin")?, event.member("timestamp")),
         Kind::Upload => Ok(Facts::Upload {
             track_id: id::required(event.member("track_id"), Note::NoTrackId)?,
             attachment_id: id::required(event.member("attachment_id"), Note::NoAttachmentId)?,
@@ -72,7 +73,7 @@ fn edit(edit: Json<'_>) -> Result<Facts, Note> {
     let Some(text) = text(edit.member("text")) else {
         return Ok(Facts::Seen { opens_window: false });
     };
-    let count = edit.member("num_edit").and_then(id::text).and_then(|count| Decimal::parse(&count)?.scaled(0));
+    let count = edit.member("num_edit").and_then(json::number).and_then(|count| count.scaled(0));
     Ok(Facts::Edit {
         mid: id::required(edit.member("mid"), Note::NoMid)?,
         text,
@@ -106,20 +107,48 @@ fn read_receipt(read: Json<'_>, received_at: DateTime<Utc>) -> Result<Facts, Not
     Ok(Facts::Read { mid, watermark })
 }
 
-fn optin(optin: Json<'_>) -> Result<Facts, Note> {
+fn optin(optin: Json<'_>, happened_at: Option<Json<'_>>) -> Result<Facts, Note> {
     if text(optin.member("type")).as_deref() != Some("notification_messages") {
         return Ok(Facts::Seen { opens_window: false });
     }
     Ok(Facts::Subscription(SubscriptionFacts {
         topic: id::required(optin.member("title"), Note::NoTopic)?,
         is_subscribed: is_subscribed(optin.member("notification_messages_status"))?,
-        token: optin.member("notification_messages_token").and_then(id::text).map(Cow::into_owned),
-        token_expires_at: optin.member("token_expiry_timestamp").and_then(json::micros).and_then(json::representable),
+        token: optin.member("notification_messages_token").and_then(token),
+        token_expires_at: optin.member("token_expiry_timestamp").and_then(|told| expiry(told, happened_at)),
         user_token_status: text(optin.member("user_token_status")),
         payload: text(optin.member("payload")),
         frequency: text(optin.member("notification_messages_frequency")),
-        timezone: text(optin.member("notification_messages_timezone")),
+        timezone: text(optin.member("notification_messages_timezone")).filter(is_told),
     }))
+}
+
+/// A token is not looked up by, so it may be longer than an id; as a number it is as short as one.
+fn token(json: Json<'_>) -> Option<String> {
+    let number = || id::text(json).filter(|digits| digits.len() <= MAX_ID_BYTES);
+    json.string().or_else(number).map(Cow::into_owned).filter(is_told)
+}
+
+/// A text of nothing but white space tells nothing, and must not take the place of one that does.
+fn is_told(text: &String) -> bool {
+    !text.trim().is_empty()
+}
+
+/// Seconds that are a time at which a token may end: from the beginning of Facebook to 2038-01-01, the latest that Meta
+/// writes.
+const EXPIRY_SECONDS: RangeInclusive<i128> = 1_075_852_800..=2_145_916_800;
+
+/// When a token ends. A number too small for milliseconds which, as seconds, is no such time (Meta's dashboard has
+/// 2592000000: thirty days) is a duration in milliseconds from the event's own time.
+fn expiry(told: Json<'_>, happened_at: Option<Json<'_>>) -> Option<DateTime<Utc>> {
+    let micros = json::number(told).and_then(|number| number.scaled(3));
+    let is_duration =
+        |number: i128| (0..json::FIRST_MILLISECOND).contains(&number) && !EXPIRY_SECONDS.contains(&number);
+    let ends_at = match micros.filter(|micros| is_duration(micros / 1_000)) {
+        Some(duration) => duration.saturating_add(happened_at.and_then(json::micros)?),
+        None => json::micros(told)?,
+    };
+    json::representable(ends_at)
 }
 
 /// Sobot writes `STOP_NOTIFICATIONS`, Meta's table `STOP NOTIFICATIONS`, some code just `STOP`; no

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::event::{Container, Note};
 use crate::ids::MAX_ID_BYTES;
 use crate::json::Json;
@@ -14,6 +16,8 @@ pub struct Found<'a> {
     pub address: Address<'a>,
     pub surroundings: Surroundings,
     pub note: Option<Note>,
+    /// Its JSON, where `json` holds other events as well, which are found by themselves.
+    pub own_members: Option<Bytes>,
 }
 
 /// What an envelope and an entry say of all their events. Read once, however many these are.
@@ -46,7 +50,14 @@ impl Surroundings {
 
 impl<'a> Found<'a> {
     pub fn bare(json: Json<'a>, container: Container) -> Self {
-        Self { json, container, address: Address::default(), surroundings: Surroundings::default(), note: None }
+        let (address, surroundings) = (Address::default(), Surroundings::default());
+        Self { json, container, address, surroundings, note: None, own_members: None }
+    }
+
+    /// A callback that stands beside events, if `own_members` are some: then only these are the callback.
+    pub fn callback(json: Json<'a>, address: Address<'a>, own_members: Option<String>) -> Self {
+        let own_members = own_members.map(Bytes::from);
+        Self { address, own_members, ..Self::bare(json, Container::Callback) }
     }
 
     pub fn document(json: Json<'a>) -> Self {
@@ -61,6 +72,6 @@ impl<'a> Found<'a> {
 
 /// What an envelope is about (`page`, `instagram`, …). Every event of it carries the word, so it must be short.
 pub fn object(json: Json<'_>) -> Option<Arc<str>> {
-    let word = json.member("object").filter(|word| word.source().len() <= MAX_ID_BYTES)?;
-    word.string().map(Arc::from)
+    let word = json.member("object")?.string_up_to(MAX_ID_BYTES)?;
+    (word.len() <= MAX_ID_BYTES).then(|| Arc::from(word))
 }
