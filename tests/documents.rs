@@ -129,7 +129,7 @@ fn every_response_is_listed_with_its_status() {
 }
 
 /// The metrics that a service tells: name and type with labels, those that have a `HELP` line.
-fn told(metrics: &str) -> BTreeMap<(String, String), BTreeSet<String>> {
+fn exposed(metrics: &str) -> BTreeMap<(String, String), BTreeSet<String>> {
     let words = |line: &str, kind: &str| {
         let (name, rest) = line.strip_prefix(kind)?.split_once(' ')?;
         Some((name.to_owned(), rest.to_owned()))
@@ -156,7 +156,7 @@ async fn every_metric_is_listed_with_its_type_and_labels_and_described() {
         let metric = (code(row[0]).next().unwrap().to_owned(), row[1].to_owned());
         (metric, code(row[2]).map(str::to_owned).collect())
     });
-    assert_eq!(listed.collect::<BTreeMap<_, BTreeSet<_>>>(), told(&service.metrics().await));
+    assert_eq!(listed.collect::<BTreeMap<_, BTreeSet<_>>>(), exposed(&service.metrics().await));
 }
 
 #[tokio::test]
