@@ -409,6 +409,8 @@ async fn the_serving_line_names_version_database_and_directory_and_no_password()
     // A password that nobody asks for, the server's socket being open to its user.
     let url = database.url.replacen('@', ":hidden-password@", 1);
     let service = Service::start(&url);
+    // The log has the line a moment after the test has read its addresses.
+    until("it is in the log", async || service.log().contains("\"serving\"")).await;
     let log = service.log();
     let line = log.lines().find(|line| line.contains("\"serving\"")).unwrap();
     let fields = &serde_json::from_str::<Value>(line).unwrap()["fields"];

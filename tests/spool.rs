@@ -349,6 +349,12 @@ async fn a_spool_that_cannot_be_used_costs_nothing_while_postgresql_is_there() {
     // Anyone may ask: neither a path nor the system's words.
     let (status, parts) = readiness(&service).await;
     assert_eq!((status, &parts["spool"]["state"]), (503, &"unusable".into()), "{parts}");
+    // The sender alone sees the answers: the log has their code, once.
+    for _ in 0..5 {
+        assert_eq!(service.post(message("2", "1", "refused", AT, "x")).await.0, 503);
+    }
+    until("it is in the log", async || service.log().contains(r#""code":"not_stored""#)).await;
+    assert_eq!(service.log().matches(r#""code":"not_stored""#).count(), 1, "{}", service.log());
     server.resume();
     until("it stores again", async || service.post(message("2", "1", "again", AT, "x")).await.0 == 200).await;
     assert_journaled_once(&url, &["stored".to_owned(), "again".to_owned()]).await;

@@ -26,7 +26,7 @@ struct TlsServer {
 
 impl TlsServer {
     /// `access`: what `pg_hba.conf` says of connections over TCP.
-    async fn start(access: &str) -> Self {
+    async fn start(access: &str, settings: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         // Made and stopped by the library, which would open no port; then started by hand.
@@ -37,7 +37,7 @@ impl TlsServer {
         certificate(&home);
         std::fs::write(home.join("hba.conf"), access).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = run(&postgres, &home, port);
+        let child = run(&postgres, &home, port, settings);
         let server = Self { child, port, _directory: directory };
         until("it listens", async || tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.is_ok()).await;
         server
@@ -55,7 +55,7 @@ impl Drop for TlsServer {
     }
 }
 
-fn run(postgres: &Path, home: &Path, port: u16) -> Child {
+fn run(postgres: &Path, home: &Path, port: u16, more: &[&str]) -> Child {
     let owner = home.metadata().unwrap();
     let mut command = Command::new(postgres);
     if nix::unistd::geteuid().is_root() {
@@ -71,8 +71,8 @@ fn run(postgres: &Path, home: &Path, port: u16) -> Child {
         format!("ssl_cert_file={}", file("v1.crt")),
         format!("ssl_key_file={}", file("v1.key")),
     ];
-    for setting in settings {
-        command.args(["-c", &setting]);
+    for setting in settings.iter().map(String::as_str).chain(more.iter().copied()) {
+        command.args(["-c", setting]);
     }
     command.arg("-D").arg(home.join("cluster")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
@@ -101,7 +101,7 @@ fn migrate(url: &str) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn an_old_certificate_is_passed_by_where_tls_is_only_preferred() {
-    let server = TlsServer::start("host all all 127.0.0.1/32 trust\n").await;
+    let server = TlsServer::start("host all all 127.0.0.1/32 trust\n", &[]).await;
     let service = Service::start(&server.url(""));
     assert_eq!(service.post(message("2", "1", "m", AT, "x")).await.0, 200);
     until("it is stored, not spooled", async || {
@@ -124,8 +124,19 @@ async fn an_old_certificate_is_passed_by_where_tls_is_only_preferred() {
 
 #[tokio::test]
 async fn a_server_that_insists_on_tls_with_an_old_certificate_is_told_as_such() {
-    let server = TlsServer::start("hostssl all all 127.0.0.1/32 trust\n").await;
+    let server = TlsServer::start("hostssl all all 127.0.0.1/32 trust\n", &[]).await;
     let (code, said) = migrate(&server.url(""));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("certificate") && said.contains("version 3"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_whose_tls_is_too_old_is_handled_alike() {
+    let old = ["ssl_min_protocol_version=TLSv1", "ssl_max_protocol_version=TLSv1.1"];
+    let server = TlsServer::start("host all all 127.0.0.1/32 trust\n", &old).await;
+    let (code, said) = migrate(&server.url(""));
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = migrate(&server.url("?sslmode=require"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("TLS with PostgreSQL failed") && said.contains("sslmode=disable"), "{said}");
 }

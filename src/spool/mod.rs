@@ -54,6 +54,9 @@ impl Spool {
         let directory = directory(data_dir);
         let place = Place { directory, max_bytes, file: Mutex::default(), status: Mutex::default() };
         let spool = Self { place: Arc::new(place) };
+        let place = Arc::clone(&spool.place);
+        // A panic in there is logged as such.
+        let _ = tokio::task::spawn_blocking(move || place.close_to_others()).await;
         // The failure stays in the status, for readiness to show.
         let _ = spool.call(|_, _| Ok(())).await;
         spool
@@ -185,7 +188,6 @@ impl Place {
         if let Some(file) = file {
             return Ok((file, self.status().waiting));
         }
-        self.close_to_others();
         damage::finish(&self.directory)?;
         match File::open(&self.directory) {
             Err(SpoolError::Damaged(reason)) => {

@@ -4,10 +4,10 @@
 use std::any::Any;
 use std::fmt::Display;
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
 /// Seconds after which a refused request may be worth repeating.
@@ -40,13 +40,18 @@ impl IntoResponse for ServerError {
     }
 }
 
+/// The code of a failure, as an extension of its response.
+#[derive(Debug, Clone, Copy)]
+pub struct Code(pub &'static str);
+
 /// `{"error":{"code":"…","message":"…"}}`; every 503 tells when to come back.
-pub fn failure((status, code): (StatusCode, &str), message: &impl Display) -> Response {
+pub fn failure((status, code): (StatusCode, &'static str), message: &impl Display) -> Response {
     let body = Json(json!({ "error": { "code": code, "message": message.to_string() } }));
+    let code = Extension(Code(code));
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        (status, [(RETRY_AFTER, RETRY_AFTER_SECONDS)], body).into_response()
+        (status, [(RETRY_AFTER, RETRY_AFTER_SECONDS)], code, body).into_response()
     } else {
-        (status, body).into_response()
+        (status, code, body).into_response()
     }
 }
 

@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use super::connections::{Connection, Connections};
+use crate::telemetry::repeated::Repeated;
 
 const MAX_HEAD_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
@@ -55,11 +56,14 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, stop: 
     let connections = Arc::new(Connections::default());
     let room = Arc::new(Semaphore::new(limits.max_connections));
     let accept = async {
+        let mut failures = Repeated::default();
         loop {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if let Some(times) = failures.happened(1, Instant::now()) {
+                        tracing::warn!(%error, times, "cannot accept connections");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
