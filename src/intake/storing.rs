@@ -1,7 +1,6 @@
 //! Putting requests into PostgreSQL: together when all goes well, and down to single rows when one of them is
 //! refused.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use super::job::{Parsed, Submission};
@@ -74,8 +73,8 @@ pub async fn store_all(session: &mut Session, requests: &[&Submission], when_slo
         requests,
         refusals: vec![0; requests.len()],
         left: vec![0; requests.len()],
-        takes: HashMap::new(),
-        refused: HashMap::new(),
+        takes: [None; Kind::ALL.len()],
+        refused: [0; Kind::ALL.len()],
         reason: None,
     };
     let is_away = storing.run(when_slow).await;
@@ -88,10 +87,10 @@ struct Storing<'a> {
     /// Refused events of each request.
     refusals: Vec<usize>,
     left: Vec<usize>,
-    /// Whether PostgreSQL takes ordinary events of a kind, as far as it was asked.
-    takes: HashMap<Kind, bool>,
-    /// How many of a kind were left because it does not.
-    refused: HashMap<Kind, usize>,
+    /// Whether PostgreSQL takes ordinary events of each kind, as far as is known.
+    takes: [Option<bool>; Kind::ALL.len()],
+    /// How many of each were left because it does not.
+    refused: [usize; Kind::ALL.len()],
     reason: Option<StoreError>,
 }
 
@@ -105,7 +104,7 @@ impl<'a> Storing<'a> {
                 continue;
             }
             match commit(self.session, &units).await {
-                Ok(()) => self.takes.extend(units.iter().map(|unit| (unit.kind(), true))),
+                Ok(()) => self.note_taken(&units),
                 Err(StoreError::Refused(reason)) if units.len() == 1 => {
                     if let Err(error) = self.judge(units[0], reason, &mut pending).await {
                         self.leave(units.iter().chain(pending.iter().flatten()), error);
@@ -147,7 +146,7 @@ impl<'a> Storing<'a> {
             return Ok(());
         };
         if !self.takes_kind(event.kind).await? {
-            *self.refused.entry(event.kind).or_default() += 1;
+            self.refused[event.kind as usize] += 1;
             self.leave(&[unit], StoreError::Refused(reason));
             return Ok(());
         }
@@ -169,8 +168,8 @@ impl<'a> Storing<'a> {
 
     /// Whether PostgreSQL takes ordinary events of this kind.
     async fn takes_kind(&mut self, kind: Kind) -> Result<bool, StoreError> {
-        if let Some(takes) = self.takes.get(&kind) {
-            return Ok(*takes);
+        if let Some(takes) = self.takes[kind as usize] {
+            return Ok(takes);
         }
         let specimen = specimen(kind, clock::now());
         let batch = Batch { events: specimen.iter().collect(), quarantined: Vec::new() };
@@ -179,7 +178,7 @@ impl<'a> Storing<'a> {
             Err(error @ (StoreError::Away(_) | StoreError::Lost(_) | StoreError::Unusable(_))) => return Err(error),
             Err(_) => false,
         };
-        self.takes.insert(kind, takes);
+        self.takes[kind as usize] = Some(takes);
         Ok(takes)
     }
 
@@ -192,11 +191,18 @@ impl<'a> Storing<'a> {
         false
     }
 
+    fn note_taken(&mut self, units: &[Unit<'_>]) {
+        for unit in units {
+            if let Unit::Event(_, event) = unit {
+                self.takes[event.kind as usize] = Some(true);
+            }
+        }
+    }
+
     /// Tries no more of a kind of which enough have been refused and none was taken.
     fn leave_refused_kinds(&mut self, units: &mut Vec<Unit<'a>>) {
-        let (takes, refused) = (&self.takes, &self.refused);
-        let is_hopeless =
-            |kind| takes.get(&kind) == Some(&false) && refused.get(&kind).is_some_and(|count| *count >= MAX_REFUSED);
+        let (takes, refused) = (self.takes, self.refused);
+        let is_hopeless = |kind: Kind| takes[kind as usize] == Some(false) && refused[kind as usize] >= MAX_REFUSED;
         for unit in units.extract_if(.., |unit| matches!(unit, Unit::Event(_, event) if is_hopeless(event.kind))) {
             self.left[unit.request()] += 1;
         }
