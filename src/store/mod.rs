@@ -1,8 +1,8 @@
 //! All SQL. [`Session::commit`] writes a batch by one call of an installed function, which is a transaction of its own. Each
 //! table has a folder: its row, the SQL that writes it, its reads.
 //!
-//! Guarantees: what [`Session::commit`] has answered with `Ok` is committed (and on disk, as PostgreSQL's
-//! `synchronous_commit` is never turned off); on any `Err` nothing of the batch counts as stored. Each
+//! Guarantees: what [`Session::commit`] has answered with `Ok` is committed and on disk (`synchronous_commit` is never off
+//! in our sessions, whatever others have set); on any `Err` nothing of the batch counts as stored. Each
 //! statement writes one table, its rows in one order, the tables in one fixed order: so two writers, or
 //! two processes, wait for each other but cannot deadlock.
 
