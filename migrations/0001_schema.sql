@@ -190,8 +190,8 @@ create table journal_horizon (
 
 -- What `migrate` has installed beside the tables, and which release calls it: the last two are kept.
 create table installed_functions (
-    name         text        not null,
-    release      text        not null,
+    name         text        not null collate "C",
+    release      text        not null collate "C",
     installed_at timestamptz not null default now(),
     primary key (name, release)
 );
