@@ -131,6 +131,10 @@ impl App {
                 return Err(error.into());
             }
         }
+        if let Err(error) = upkeep::check(&database.store, config.retention).await {
+            database.close().await;
+            return Err(error.into());
+        }
         Ok(Self { database, spool, circuit, config, _data_dir: data_dir, public, admin, metrics })
     }
 
@@ -152,7 +156,7 @@ impl App {
         let intake = Arc::new(Intake::start(&database.store, &spool, circuit));
         let public_limits =
             Limits { max_connections: config.http.max_connections, grace: config.http.request_timeout() };
-        let upkeep = tokio::spawn(upkeep::run(database.store.clone(), config.retention.events_months));
+        let upkeep = tokio::spawn(upkeep::run(database.store.clone(), config.retention));
         let public_doors = public_doors(config, &intake, &database.store, &spool);
         let admin_doors = server::guarded(ops::metrics(metrics, Arc::clone(&intake), spool));
         let (stopped, stopping) = watch::channel(false);

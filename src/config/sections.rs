@@ -61,7 +61,7 @@ pub struct Spool {
     pub max_bytes: u64,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     /// 0 keeps all.

@@ -27,6 +27,7 @@ mod views;
 
 pub use commit::{Batch, Committed};
 pub use error::StoreError;
+pub use journal::Witnesses;
 pub use pool::{CONNECT_TIMEOUT, Store};
 pub use quarantine::{Quarantined, QuarantinedBody};
 pub use schema::MigrationError;
