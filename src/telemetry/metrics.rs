@@ -37,6 +37,9 @@ pub enum Origin {
 /// Pages whose last event is remembered; an installation has a handful.
 const MAX_PAGES: usize = 1_000;
 
+/// A page that has been silent for so long is forgotten: 90 days. Whoever watches it has had time to see that.
+const PAGE_MEMORY: Duration = Duration::from_hours(90 * 24);
+
 /// When each page's last event came.
 static PAGES: LazyLock<Mutex<HashMap<String, Instant>>> = LazyLock::new(Mutex::default);
 
@@ -77,11 +80,23 @@ fn begin_at_zero() {
 /// Everything as Prometheus text.
 #[must_use]
 pub fn render(handle: &PrometheusHandle) -> String {
-    for (page, last) in PAGES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        gauge!("sobot_hook_page_last_event_age_seconds", "page_id" => page.clone()).set(last.elapsed().as_secs_f64());
-    }
     handle.run_upkeep();
-    handle.render()
+    let pages = pages(&mut PAGES.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+    handle.render() + &pages
+}
+
+/// The pages as Prometheus text, without those that have been silent for too long. Each time by a recorder of its own:
+/// one that lasts would show a forgotten page for ever.
+fn pages(seen: &mut HashMap<String, Instant>, now: Instant) -> String {
+    seen.retain(|_, last| now.duration_since(*last) < PAGE_MEMORY);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        for (page, last) in seen {
+            let age = now.duration_since(*last).as_secs_f64();
+            gauge!("sobot_hook_page_last_event_age_seconds", "page_id" => page.clone()).set(age);
+        }
+    });
+    recorder.handle().render()
 }
 
 /// A request was answered.
@@ -135,4 +150,21 @@ pub fn waiting(requests: usize, spool_entries: u64, spool_bytes: u64, spool_age:
     gauge!("sobot_hook_spool_bytes").set(spool_bytes as f64);
     gauge!("sobot_hook_spool_age_seconds").set(spool_age.as_secs_f64());
     gauge!("sobot_hook_database_away").set(f64::from(u8::from(is_database_away)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_silent_for_long_disappears() {
+        let start = Instant::now();
+        let day = |days: u32| start + days * Duration::from_hours(24);
+        let mut seen = HashMap::from([("quiet".to_owned(), start), ("busy".to_owned(), day(60))]);
+        let text = pages(&mut seen, day(89));
+        assert!(text.contains("{page_id=\"quiet\"} 7689600\n") && text.contains("{page_id=\"busy\"}"), "{text}");
+        let text = pages(&mut seen, day(90));
+        assert!(!text.contains("quiet") && text.contains("{page_id=\"busy\"} 2592000\n"), "{text}");
+        assert_eq!(seen.len(), 1);
+    }
 }
