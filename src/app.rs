@@ -135,6 +135,7 @@ impl App {
             database.close().await;
             return Err(error.into());
         }
+        database.store.limit_quarantine(config.retention.quarantine_max_bytes);
         Ok(Self { database, spool, circuit, config, _data_dir: data_dir, public, admin, metrics })
     }
 

@@ -1,4 +1,4 @@
-//! What is dropped in the end: months of the journal, and what must go or stay with them. Clocks may be wrong,
+//! What is dropped in the end: months of the journal, and what must go or stay with them; the quarantine. Clocks may be wrong,
 //! and any step may be the last one before a kill.
 
 mod support;
@@ -12,14 +12,14 @@ use sobot_hook::clock;
 use sobot_hook::config::Retention;
 use sobot_hook::dialect::webhook::parse;
 use sobot_hook::jobs::upkeep::look_after;
-use sobot_hook::store::{Batch, Store};
+use sobot_hook::store::{Batch, Quarantined, Store};
 use sqlx::{AssertSqlSafe, Executor};
-use support::PATIENCE;
 use support::database::Database;
 use support::service::{Service, program};
 use support::wire::message;
+use support::{PATIENCE, until};
 
-const KEEP_3: Retention = Retention { events_months: 3 };
+const KEEP_3: Retention = Retention { events_months: 3, quarantine_days: 0, quarantine_max_bytes: 1 << 30 };
 
 const CALLBACK: &str = r#"{"track_id":"nobody-asked","attachment_id":"7"}"#;
 
@@ -65,12 +65,20 @@ async fn no_single_clock_decides_what_is_old() {
     for (mid, months) in [("five", 5), ("two", 2), ("now", 0)] {
         receive_message(&store, mid, months_ago(months)).await;
     }
-    let left = async || mids(&database).await;
-    let all = "five two now";
+    let quarantined = [(b"old", 50), (b"new", 3)].map(|(raw, days)| Quarantined {
+        received_at: clock::now() - Days::new(days),
+        reason: "no JSON",
+        raw,
+    });
+    let batch = Batch { events: Vec::new(), quarantined: quarantined.to_vec() };
+    store.session().commit(&batch).await.unwrap();
+    let retention = Retention { quarantine_days: 30, events_months: 3, ..KEEP_3 };
+    let left = async || (mids(&database).await, database.count("select count(*) from quarantine").await);
+    let all = ("five two now".to_owned(), 2);
 
     // The service's clock is wrong, this way or that.
     for wrong in [clock::now() + Days::new(400), clock::now() - Days::new(400)] {
-        let doubt = look_after(&store, wrong, KEEP_3).await.unwrap();
+        let doubt = look_after(&store, wrong, retention).await.unwrap();
         assert!(doubt.unwrap().contains("minutes apart"));
         assert_eq!(left().await, all);
     }
@@ -82,17 +90,18 @@ async fn no_single_clock_decides_what_is_old() {
     )
     .await;
     let misled = Store::connect_lazily(&database.url, 8, PATIENCE).unwrap();
-    let doubt = look_after(&misled, clock::now(), KEEP_3).await.unwrap();
+    let doubt = look_after(&misled, clock::now(), retention).await.unwrap();
     assert!(doubt.unwrap().contains("minutes apart"));
     assert_eq!(left().await, all);
     // Both are, as they are on one machine: the journal knows better.
-    let doubt = look_after(&misled, clock::now() + Days::new(400), KEEP_3).await.unwrap();
+    let doubt = look_after(&misled, clock::now() + Days::new(400), retention).await.unwrap();
     assert!(doubt.unwrap().contains("counted back from it"));
-    let right = "two now";
+    let right = ("two now".to_owned(), 1);
     assert_eq!(left().await, right);
     // All agree.
-    assert_eq!(look_after(&store, clock::now(), KEEP_3).await.unwrap(), None);
+    assert_eq!(look_after(&store, clock::now(), retention).await.unwrap(), None);
     assert_eq!(left().await, right);
+    assert_eq!(database.text("select convert_from(raw, 'UTF8') from quarantine").await, "new");
 }
 
 #[tokio::test]
@@ -271,4 +280,59 @@ async fn retention_on_a_postgresql_that_is_too_old_is_refused_at_the_start() {
     assert!(said.contains("retention.events_months needs PostgreSQL 14 or later, and this server is 13.21;"), "{said}");
     // Without retention it serves.
     assert_eq!(Service::start(&database.url).post(message("2", "1", "m", 1_760_000_000_000, "x")).await.0, 200);
+}
+
+/// What is no JSON, and no two the same.
+fn garbage() -> Vec<u8> {
+    std::iter::repeat_with(|| fastrand::u8(128..)).take(30_000).collect()
+}
+
+async fn assert_events_add_up(service: &Service) {
+    let [received, settled] =
+        ["sobot_hook_events_received_total", "sobot_hook_events_total"].map(|name| service.metric(name));
+    assert_eq!(received.await, settled.await, "events in = stored + duplicate + quarantined + spooled + refused");
+}
+
+#[tokio::test]
+async fn the_quarantine_is_bounded_and_what_has_been_replayed_makes_room() {
+    let database = Database::create().await;
+    // Six of our bodies, with 128 bytes more for each.
+    let bound = (6 * 30_128).to_string();
+    let environment = [
+        ("SOBOT_HOOK__RETENTION__QUARANTINE_MAX_BYTES", bound.as_str()),
+        ("SOBOT_HOOK__HTTP__BODY_LIMIT_BYTES", "65536"),
+    ];
+    let service = Service::start_with(&database.url, &environment);
+    let count = async || database.count("select count(*) from quarantine").await;
+    for _ in 0..6 {
+        let (status, answer) = service.post(garbage()).await;
+        assert!(status == 400 && answer.contains("not_json") && answer.contains("kept in quarantine"), "{answer}");
+    }
+    for _ in 0..5 {
+        let (status, answer) = service.post(garbage()).await;
+        assert!(status == 400 && answer.contains("not_json") && answer.contains("not kept"), "{answer}");
+    }
+    assert_eq!(count().await, 6);
+    assert_eq!(service.metric("sobot_hook_quarantine_refused_total").await, 5);
+    assert_eq!(service.log().matches("the quarantine is full (retention.quarantine_max_bytes)").count(), 1);
+    assert_events_add_up(&service).await;
+
+    // What was acknowledged is kept all the same.
+    run(&database, "alter table conversations add constraint no_such check (user_id <> 'poison')").await;
+    assert_eq!(service.post(message("poison", "1", "m", 1_760_000_000_000, "x")).await.0, 200);
+    until("the refused event is in quarantine", async || count().await == 7).await;
+    run(&database, "delete from quarantine where id = (select max(id) from quarantine)").await;
+
+    run(&database, "update quarantine set replayed_at = now() where id in (2, 3, 5)").await;
+    until("there is room", async || service.post(garbage()).await.1.contains("kept in quarantine")).await;
+    // The oldest of them go, with some room to spare for the next.
+    assert_eq!(count().await, 5);
+    assert_eq!(
+        database.text("select string_agg(id::text, ' ' order by id) from quarantine where id <= 6").await,
+        "1 4 5 6"
+    );
+    // Rows that somebody has deleted leave room.
+    run(&database, "delete from quarantine").await;
+    until("there is room again", async || service.post(garbage()).await.1.contains("kept in quarantine")).await;
+    assert_events_add_up(&service).await;
 }

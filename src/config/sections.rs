@@ -66,6 +66,9 @@ pub struct Spool {
 pub struct Retention {
     /// 0 keeps all.
     pub events_months: u32,
+    /// 0 keeps all.
+    pub quarantine_days: u32,
+    pub quarantine_max_bytes: u64,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

@@ -1,4 +1,5 @@
-//! What is done beside receiving: state from the journal, another try for the quarantine, the journal's months.
+//! What is done beside receiving: state from the journal, another try for the quarantine, and that neither journal nor
+//! quarantine grow for ever.
 
 mod agreed_time;
 pub mod rebuild;

@@ -1,9 +1,9 @@
 //! What is looked after while the service runs: the journal's months, of which the next one is made ahead of time and old
-//! ones are dropped.
+//! ones are dropped; and the quarantine, which is bounded in days and bytes.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveTime, Utc};
 
 use super::agreed_time::{AgreedTime, agreed_time};
 use crate::clock;
@@ -13,7 +13,7 @@ use crate::store::{Store, StoreError};
 /// How often the calendar is looked at.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-/// After a failure, PostgreSQL being away as a rule.
+/// After a failure, PostgreSQL being away as a rule; and how often the quarantine is measured.
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// The first version that detaches a month without stopping the intake.
@@ -21,7 +21,8 @@ const DETACHES_CONCURRENTLY: i32 = 140_000;
 
 /// Looks after everything, for ever.
 pub async fn run(store: Store, retention: Retention) {
-    watch_calendar(&store, retention).await;
+    // Dropping a month may wait for hours, as long as somebody reads it.
+    tokio::join!(watch_calendar(&store, retention), watch_quarantine(&store));
 }
 
 /// Refuses a retention that this server cannot do. One that cannot be asked now is asked again with each look at the
@@ -61,6 +62,15 @@ async fn watch_calendar(store: &Store, retention: Retention) {
     }
 }
 
+async fn watch_quarantine(store: &Store) {
+    let mut told = None;
+    loop {
+        let trouble = store.watch_quarantine().await.err();
+        tell(&mut told, trouble.map(|error| format!("could not measure the quarantine: {error}")));
+        tokio::time::sleep(MINUTE).await;
+    }
+}
+
 /// Once for each trouble, not with each look.
 fn tell(told: &mut Option<String>, trouble: Option<String>) {
     if let Some(reason) = trouble.as_deref().filter(|_| *told != trouble) {
@@ -78,8 +88,8 @@ pub async fn look_after(store: &Store, now: DateTime<Utc>, retention: Retention)
     for ahead in 0..=1 {
         store.make_month(now + Months::new(ahead)).await?;
     }
-    let Retention { events_months } = retention;
-    if events_months == 0 {
+    let Retention { events_months, quarantine_days, .. } = retention;
+    if events_months == 0 && quarantine_days == 0 {
         return Ok(None);
     }
     let witnesses = store.witnesses().await?;
@@ -93,6 +103,12 @@ pub async fn look_after(store: &Store, now: DateTime<Utc>, retention: Retention)
             )));
         }
     };
+    if let Some(before) = agreed.checked_sub_days(Days::new(quarantine_days.into())).filter(|_| quarantine_days > 0) {
+        let bodies = store.drop_quarantined(before).await?;
+        if bodies > 0 {
+            tracing::info!(bodies, "dropped from the quarantine what is older than retention.quarantine_days");
+        }
+    }
     let Some(before) = oldest_kept(agreed, events_months) else { return Ok(None) };
     if let Err(problem) = check_version(store.server_version().await?) {
         return Ok(Some(problem));

@@ -14,6 +14,7 @@ mod journal;
 mod messages;
 mod pool;
 mod quarantine;
+mod quarantine_limit;
 mod row;
 mod schema;
 mod session;

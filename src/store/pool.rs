@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::error::StoreError;
+use super::quarantine_limit::Limit;
 
 /// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
 /// a request may take.
@@ -34,6 +35,7 @@ pub struct Store {
     pub(super) pool: PgPool,
     /// How often a connection of a session has failed.
     failures: Arc<AtomicU64>,
+    pub(super) quarantine: Arc<Limit>,
 }
 
 impl Store {
@@ -49,7 +51,7 @@ impl Store {
             .acquire_timeout(patience)
             .after_connect(|connection, _| Box::pin(async { connection.execute(SETTINGS).await.map(drop) }))
             .connect_lazy_with(options.application_name("sobot-hook").disable_statement_logging());
-        Ok(Self { pool, failures: Arc::default() })
+        Ok(Self { pool, failures: Arc::default(), quarantine: Arc::default() })
     }
 
     /// A new connection with the settings of a writer.

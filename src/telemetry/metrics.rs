@@ -21,7 +21,7 @@ pub enum Outcome {
     Quarantined,
     /// Its body is in the spool, and will be received from there.
     Spooled,
-    /// It was answered with 503.
+    /// It was answered with 503; or with 400, and the quarantine is full.
     Refused,
 }
 
@@ -73,6 +73,7 @@ fn begin_at_zero() {
             event(kind.as_str(), outcome, 0);
         }
     }
+    counter!("sobot_hook_quarantine_refused_total").absolute(0);
     received(Origin::Webhook, 0);
     received(Origin::Spool, 0);
 }
@@ -97,6 +98,17 @@ fn pages(seen: &mut HashMap<String, Instant>, now: Instant) -> String {
         }
     });
     recorder.handle().render()
+}
+
+/// A body that is no JSON found the quarantine full.
+pub fn quarantine_refused() {
+    counter!("sobot_hook_quarantine_refused_total").increment(1);
+}
+
+/// The quarantine has been measured.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub fn quarantine(bytes: u64) {
+    gauge!("sobot_hook_quarantine_bytes").set(bytes as f64);
 }
 
 /// A request was answered.
