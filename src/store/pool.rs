@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
 use tokio::time::timeout;
 
 use super::error::StoreError;
+use super::quarantine_limit::Limit;
 use super::tls;
 
 /// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
@@ -21,9 +22,13 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of the connections that are allowed, the sessions of two writers and of the drain.
 const SESSIONS: u32 = 3;
 
-/// What a closed connection has left behind must not hold its locks for long; and a wait for a lock must not look like
-/// refused data.
-const SETTINGS: &str = "set statement_timeout = '3s'; set lock_timeout = 0";
+/// What a closed connection has left behind must not hold its locks for long; a wait for a lock must not look like refused
+/// data; and a commit is on disk. A role, a database or the server may say `synchronous_commit = off`: then it is `local`
+/// here. What is stronger stays. It is set in any case, so that a server that reads its configuration again changes nothing.
+const SETTINGS: &str = "
+    set statement_timeout = '3s';
+    set lock_timeout = 0;
+    select set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'local'), false)";
 
 /// The database: a pool for questions and commands, and sessions for writers.
 #[derive(Debug, Clone)]
@@ -31,6 +36,7 @@ pub struct Store {
     pub(super) pool: PgPool,
     /// How often a connection of a session has failed.
     failures: Arc<AtomicU64>,
+    pub(super) quarantine: Arc<Limit>,
 }
 
 impl Store {
@@ -45,7 +51,7 @@ impl Store {
             .acquire_timeout(patience)
             .after_connect(|connection, _| Box::pin(async { connection.execute(SETTINGS).await.map(drop) }))
             .connect_lazy_with(options(url)?);
-        Ok(Self { pool, failures: Arc::default() })
+        Ok(Self { pool, failures: Arc::default(), quarantine: Arc::default() })
     }
 
     /// A new connection with the settings of a writer.

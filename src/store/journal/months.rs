@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Datelike, Months as MonthCount, NaiveDate, Utc};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+use super::detached;
 use crate::event::Event;
 use crate::store::error::StoreError;
 
-/// Serialises the making of months between processes; any constant will do.
-const LOCK: i64 = 0x0073_6f62_6f74;
+/// Serialises the making and dropping of months between processes; any constant will do.
+pub const LOCK: i64 = 0x0073_6f62_6f74;
 
 /// The first month with a partition of its own; what is older rests in `events_before_2016_04`.
 const FIRST: (i32, u32) = (2016, 4);
@@ -77,13 +78,16 @@ async fn create(connection: &mut PgConnection, month: NaiveDate) -> Result<(), S
     // Attaching waits for whoever reads the month, or analyses the journal. Others must not wait for that.
     transaction.execute("set local lock_timeout = '100ms'").await?;
     sqlx::query!("select pg_advisory_xact_lock($1)", LOCK).fetch_one(&mut *transaction).await?;
-    let is_attached = sqlx::query_scalar!(
-        "select exists (select from pg_inherits where inhrelid = to_regclass($1::text))",
+    let found = sqlx::query!(
+        r#"
+        select to_regclass($1::text) is not null as "is_there!",
+               exists (select from pg_inherits where inhrelid = to_regclass($1::text)) as "is_attached!"
+        "#,
         name.to_string()
     )
     .fetch_one(&mut *transaction)
     .await?;
-    if is_attached != Some(true) {
+    if !found.is_attached {
         // One that somebody has detached comes back with all that it holds.
         let statements = [
             format!("create table if not exists {name} (like events including all)"),
@@ -94,6 +98,7 @@ async fn create(connection: &mut PgConnection, month: NaiveDate) -> Result<(), S
         for statement in statements {
             sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
         }
+        detached::attached(&mut transaction, &name.to_string(), found.is_there).await?;
         tracing::info!(partition = %name, "made a month of the journal");
     }
     transaction.commit().await?;
