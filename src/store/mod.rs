@@ -1,5 +1,5 @@
-//! All SQL. [`Session::commit`] writes a batch by one call of an installed function, which is a transaction of its own. Each
-//! table has a folder: its row, the SQL that writes it, its reads.
+//! All SQL. [`Session::commit`] writes a batch by one call of an installed function, which is a transaction of its own; only
+//! events without a time take more (`earlier`). Each table has a folder: its row, the SQL that writes it, its reads.
 //!
 //! Guarantees: what [`Session::commit`] has answered with `Ok` is committed (and on disk, as PostgreSQL's
 //! `synchronous_commit` is never turned off); on any `Err` nothing of the batch counts as stored. Each
@@ -8,6 +8,8 @@
 
 mod commit;
 mod conversations;
+mod earlier;
+mod earlier_row;
 mod error;
 mod functions;
 mod journal;

@@ -16,6 +16,9 @@ pub struct StateTable {
     pub row: RowType,
     /// Merges an array of rows, named `rows`, into the table: one statement, which a function wraps.
     pub merge: &'static str,
+    /// For each of `rows`, what rests on the time `stored_at` is put back to `received_at`; none where the latest word does
+    /// not count.
+    pub put_back: Option<&'static str>,
 }
 
 impl StateTable {

@@ -21,6 +21,8 @@ pub const TABLE: StateTable = StateTable {
     private: &["url"],
     row: RowType::of::<UploadRow<'_>>(),
     merge: include_str!("merge.sql"),
+    // The earliest callback counts.
+    put_back: None,
 };
 
 row! {
