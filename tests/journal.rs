@@ -203,3 +203,34 @@ async fn a_command_that_has_nothing_to_work_on_says_so_and_fails() {
     // Without a number, nothing to do is a success.
     assert_eq!(run(&database, &["replay"]).await, (Some(0), "0 replayed, 0 left\n".to_owned()));
 }
+
+#[tokio::test]
+async fn a_first_copy_that_comes_late_gives_its_event_its_time() {
+    let database = Database::create().await;
+    let service = Service::start(&database.url);
+    let optin = |status: &str, timestamp: i64| {
+        let time = if timestamp > 0 { format!(r#","timestamp":{timestamp}"#) } else { String::new() };
+        format!(
+            r#"{{"sender":{{"id":"2"}},"recipient":{{"id":"1"}}{time},"optin":{{"type":"notification_messages",
+                "title":"t","notification_messages_status":"{status}"}}}}"#
+        )
+    };
+    let hour_ago = (sobot_hook::clock::now() - chrono::TimeDelta::hours(1)).timestamp_millis();
+    // Live, a resume without a time, received after the stop. Its first copy was received before it.
+    for body in [optin("STOP", hour_ago), optin("RESUME", 0)] {
+        assert_eq!(service.post(body).await.0, 200);
+    }
+    assert_eq!(database.count("select sub_status::bigint from subscribers").await, 1);
+    let late = "insert into quarantine (received_at, reason, raw) values (now() - interval '2 hours', 'refused', convert_to($1, 'UTF8'))";
+    sqlx::query(late).bind(optin("RESUME", 0)).execute(&database.pool).await.unwrap();
+    assert!(run(&database, &["replay"]).await.1.contains("1 replayed, 0 left"));
+
+    assert_eq!(database.count("select sub_status::bigint from subscribers").await, 0);
+    let moved = "
+        select count(*)
+        from events join first_receipts using (occurred_at, event_key, user_id) join quarantine using (received_at)
+        where events.occurred_at = events.received_at";
+    assert_eq!((database.count(moved).await, database.count("select count(*) from events").await), (1, 2));
+    let (code, output) = run(&database, &["rebuild", "--check"]).await;
+    assert_eq!((code, output.contains(" 0 differences")), (Some(0), true), "{output}");
+}

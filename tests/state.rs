@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use sobot_hook::clock;
 use sobot_hook::dialect::webhook::parse;
 use sobot_hook::event::Event;
+use sobot_hook::jobs::rebuild::rebuild;
 use sobot_hook::state::State;
-use sobot_hook::store::{Batch, Store};
+use sobot_hook::store::{Batch, Scope, Store, StoreError};
 use sqlx::Executor;
 use support::database::{Database, STATE, text};
 use support::wire::{envelope, event};
@@ -62,16 +63,10 @@ fn events_of(bodies: &[String]) -> Vec<Event> {
     bodies.iter().flat_map(|body| parse(&Bytes::from(body.clone()), received_at).unwrap()).collect()
 }
 
+const EMPTY: &str = "truncate events, first_receipts, messages, conversations, subscriptions, uploads";
+
 async fn state_after(database: &Database, store: &Store, batches: &[Vec<&Event>]) -> String {
-    database
-        .pool
-        .execute("truncate events, first_receipts, messages, conversations, subscriptions, uploads")
-        .await
-        .unwrap();
-    let mut session = store.session();
-    for events in batches {
-        session.commit(&Batch { events: events.clone(), quarantined: Vec::new() }).await.unwrap();
-    }
+    stored_after(database, store, batches).await;
     text(&database.pool, STATE).await
 }
 
@@ -155,6 +150,199 @@ async fn a_subscription_tells_the_real_time_zone_and_whether_its_token_is_valid(
     let end = "select (extract(epoch from token_expires_at - changed_at) / 86400)::int::text from subscribers where topic like 'for 30 days, v%'";
     assert_eq!(database.text(end).await, "30");
     store.close().await;
+}
+
+/// An event of a small world, and its receipts in seconds. Most tell no time; those that do fall between the receipts of
+/// the others.
+fn any_receipts() -> impl Strategy<Value = (String, Vec<i64>)> {
+    let receipts = prop::collection::vec(0..12_i64, 1..4);
+    (0..12_i64, 0..3_u8, 0..4_i64, 0..11_u8, 0..3_u8, receipts).prop_map(
+        |(at, thing, number, kind, timed, receipts)| {
+            let mid = format!("m{thing}");
+            let optin = |status: Value, zone: Value| {
+                json!({ "optin": {
+                "type": "notification_messages", "title": format!("t{thing}"), "notification_messages_token": number,
+                "notification_messages_status": status, "notification_messages_timezone": zone,
+            } })
+            };
+            let what = match kind {
+                0 => json!({ "message": { "mid": mid, "text": number.to_string() } }),
+                1 => json!({ "message": { "mid": mid, "is_deleted": true } }),
+                2 => json!({ "message_edit": { "mid": mid, "text": number.to_string(), "num_edit": 1 } }),
+                3 => json!({ "delivery": { "mids": [mid] } }),
+                4 => json!({ "read": { "mid": mid } }),
+                5 | 6 => optin(Value::Null, json!(["Asia/Shanghai", "UTC", "", " "][usize::try_from(number).unwrap()])),
+                7 => optin(json!("STOP_NOTIFICATIONS"), Value::Null),
+                8 => json!({ "postback": { "title": number.to_string() } }),
+                9 => json!({ "message": { "text": "without a mid" } }),
+                _ => return (json!({ "track_id": mid, "attachment_id": number }).to_string(), receipts),
+            };
+            let mut body = json!({ "sender": { "id": "u" }, "recipient": { "id": "p" } });
+            body.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+            if timed == 0 {
+                body["timestamp"] = (BEGIN + at * 1_000 + 500).into();
+            }
+            (body.to_string(), receipts)
+        },
+    )
+}
+
+/// The copies of all events, each with its receipt, in some order; and where to cut that into batches.
+fn any_arrivals() -> impl Strategy<Value = (Vec<Event>, Vec<bool>)> {
+    let copies = prop::collection::vec(any_receipts(), 1..16).prop_map(|events| {
+        let copies = events.iter().flat_map(|(body, receipts)| receipts.iter().map(move |second| (body, *second)));
+        let received_at = |second: i64| DateTime::from_timestamp_millis(BEGIN + second * 1_000).unwrap();
+        let copies = copies.flat_map(|(body, second)| parse(&Bytes::from(body.clone()), received_at(second)).unwrap());
+        copies.collect::<Vec<_>>()
+    });
+    (copies.prop_shuffle(), prop::collection::vec(any::<bool>(), 64))
+}
+
+/// The journal, of its timed events without what only their first copy tells, and the state with the times of uploads.
+const JOURNAL_AND_STATE: &str = "
+    select concat_ws(E'\\n',
+        (select string_agg(row::text, E'\\n' order by row::text) from (
+            select occurred_at, event_key, events.user_id, page_id, kind, note,
+                case when first.occurred_at is not null then events.received_at end
+            from events left join first_receipts as first using (user_id, event_key, occurred_at)
+         ) as row),
+        (select string_agg(first::text, E'\\n' order by first::text) from first_receipts as first),
+        (select string_agg(row::text, E'\\n' order by row::text) from messages as row),
+        (select string_agg(row::text, E'\\n' order by row::text) from conversations as row),
+        (select string_agg(row::text, E'\\n' order by row::text) from subscriptions as row),
+        (select string_agg(concat_ws(' ', track_id, attachment_id, completed_at), E'\\n' order by track_id) from uploads))";
+
+#[test]
+fn the_order_in_which_copies_without_a_time_arrive_does_not_matter() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (database, store) = runtime.block_on(Database::migrated());
+    let mut runner = TestRunner::new(Config { cases: 32, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&any_arrivals(), |(copies, cuts)| {
+        let mut direct: Vec<&Event> = copies.iter().collect();
+        direct.sort_by_key(|copy| copy.received_at);
+        let direct: Vec<Vec<&Event>> = direct.into_iter().map(|copy| vec![copy]).collect();
+        let mut spooled: Vec<Vec<&Event>> = vec![Vec::new()];
+        for (copy, cut) in copies.iter().zip(&cuts) {
+            if *cut {
+                spooled.push(Vec::new());
+            }
+            spooled.last_mut().unwrap().push(copy);
+        }
+        let after = async |batches: &[Vec<&Event>]| {
+            let stored = stored_after(&database, &store, batches).await;
+            let rows = database.count("select count(*) from events").await;
+            (stored - rows, text(&database.pool, JOURNAL_AND_STATE).await)
+        };
+        let (wrongly_told, direct) = runtime.block_on(after(&direct));
+        prop_assert_eq!(wrongly_told, 0);
+        let (wrongly_told, spooled) = runtime.block_on(after(&spooled));
+        prop_assert_eq!(wrongly_told, 0);
+        prop_assert!(direct == spooled, "{}", difference(&direct, &spooled));
+        let rebuilt =
+            runtime.block_on(rebuild(&store, Scope::Check, |_, _| (), |difference| eprintln!("{difference:?}")));
+        prop_assert_eq!(rebuilt.unwrap().differences, 0);
+        Ok(())
+    });
+    runtime.block_on(store.close());
+    outcome.unwrap();
+}
+
+#[tokio::test]
+async fn two_writers_agree_on_the_first_receipt() {
+    let (database, store) = Database::migrated().await;
+    let copies = |second: i64| {
+        let received_at = DateTime::from_timestamp_millis(BEGIN + second * 1_000).unwrap();
+        let body = |number: i64| {
+            let event = json!({ "sender": { "id": "u" }, "recipient": { "id": "p" }, "postback": { "title": number } });
+            parse(&Bytes::from(event.to_string()), received_at).unwrap().remove(0)
+        };
+        (0..60).map(body).collect::<Vec<_>>()
+    };
+    let (first, later) = (copies(0), copies(1));
+    // Each has one copy of each event; they meet in the middle.
+    let write = async |copies: Vec<&Event>| {
+        let mut session = store.session();
+        for events in copies.chunks(3) {
+            let batch = Batch { events: events.to_vec(), quarantined: Vec::new() };
+            while let Err(error) = session.commit(&batch).await {
+                assert!(matches!(error, StoreError::Conflict(_) | StoreError::NoMonth), "{error}");
+            }
+        }
+    };
+    tokio::join!(write(first.iter().collect()), write(later.iter().rev().collect()));
+    let rows = "select concat_ws(' ', count(*), min(occurred_at) = max(occurred_at), min(received_at) = max(received_at)) from events";
+    assert_eq!(database.text(rows).await, "60 t t");
+    assert_eq!(database.count("select count(*) from conversations where last_seen_at = first_seen_at").await, 1);
+    let rebuilt = rebuild(&store, Scope::Check, |_, _| (), |difference| eprintln!("{difference:?}")).await.unwrap();
+    assert_eq!((rebuilt.events, rebuilt.differences), (60, 0));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn events_that_move_from_one_moment_each_find_their_own() {
+    let (database, store) = Database::migrated().await;
+    let parties = json!({ "sender": { "id": "u" }, "recipient": { "id": "p" } });
+    let copy = |second: i64, what: Value| {
+        let mut body = parties.clone();
+        body.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+        let received_at = DateTime::from_timestamp_millis(BEGIN + second * 1_000).unwrap();
+        parse(&Bytes::from(body.to_string()), received_at).unwrap().remove(0)
+    };
+    let edit = |second| copy(second, json!({ "message_edit": { "mid": "m", "text": "new", "num_edit": 1 } }));
+    let postback = |second, title: i64| copy(second, json!({ "postback": { "title": title } }));
+    let later = [edit(9), postback(9, 1), postback(9, 2), postback(9, 3)];
+    let earlier = [edit(0), postback(2, 1), postback(3, 2), postback(4, 3)];
+    for events in [later, earlier] {
+        let batch = Batch { events: events.iter().collect(), quarantined: Vec::new() };
+        store.session().commit(&batch).await.unwrap();
+    }
+    let edited = "select extract(epoch from edited_at)::int8 from messages";
+    let seen = "select extract(epoch from last_seen_at)::int8 from conversations";
+    assert_eq!(database.count(edited).await - BEGIN / 1_000, 0);
+    assert_eq!(database.count(seen).await - BEGIN / 1_000, 4);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn where_an_event_cannot_move_to_its_first_receipt_the_later_time_stands() {
+    let (database, store) = Database::migrated().await;
+    let commit = async |second: i64| {
+        let received_at = DateTime::from_timestamp_millis(BEGIN + second * 1_000).unwrap();
+        let body = json!({ "sender": { "id": "u" }, "recipient": { "id": "p" }, "postback": {} }).to_string();
+        let event = parse(&Bytes::from(body), received_at).unwrap().remove(0);
+        let batch = Batch { events: vec![&event], quarantined: Vec::new() };
+        let is_new = store.session().commit(&batch).await.unwrap().is_new;
+        let at = "select string_agg(extract(epoch from occurred_at)::int8::text, ' ') from events";
+        let rebuilt = rebuild(&store, Scope::Check, |_, _| (), |difference| eprintln!("{difference:?}")).await;
+        assert_eq!(rebuilt.unwrap().differences, 0);
+        (is_new, database.text(at).await.parse::<i64>().unwrap() - BEGIN / 1_000)
+    };
+    assert_eq!(commit(9).await, (vec![true], 9));
+    // Somebody holds the row.
+    let mut holder = database.pool.begin().await.unwrap();
+    holder.execute("select from events for update").await.unwrap();
+    assert_eq!(commit(5).await, (vec![false], 9));
+    holder.rollback().await.unwrap();
+    assert_eq!(commit(5).await, (vec![false], 5));
+    // Retention has dropped what came before.
+    let horizon = "insert into journal_horizon (begins_at) select occurred_at - interval '2 seconds' from events";
+    database.pool.execute(horizon).await.unwrap();
+    assert_eq!(commit(2).await, (vec![false], 5));
+    assert_eq!(commit(3).await, (vec![false], 3));
+    store.close().await;
+}
+
+/// How many events were told as stored.
+async fn stored_after(database: &Database, store: &Store, batches: &[Vec<&Event>]) -> i64 {
+    database.pool.execute(EMPTY).await.unwrap();
+    let mut session = store.session();
+    let mut stored = 0;
+    for events in batches {
+        let batch = Batch { events: events.clone(), quarantined: Vec::new() };
+        let is_new = session.commit(&batch).await.unwrap().is_new;
+        stored += i64::try_from(is_new.into_iter().filter(|is_new| *is_new).count()).unwrap();
+    }
+    stored
 }
 
 fn difference(left: &str, right: &str) -> String {

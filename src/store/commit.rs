@@ -7,9 +7,10 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
+use super::earlier::{self, Moved};
 use super::error::StoreError;
 use super::functions;
-use super::journal::{self, EventRow, Months};
+use super::journal::{self, EventRow, Months, Settled};
 use super::quarantine::Quarantined;
 use super::session::Session;
 use super::state_rows::StateRows;
@@ -82,11 +83,29 @@ impl Session {
 
 async fn write(connection: &mut PgConnection, months: &mut Months, batch: &Batch<'_>) -> Result<Committed, StoreError> {
     months.prepare(connection, &batch.events).await?;
-    let timed = journal::settle(connection, &batch.events).await?;
-    let distinct = journal::distinct(&timed);
-    let events = || distinct.iter().map(|index| timed[*index].as_ref());
+    if !batch.events.iter().any(|event| event.is_timed_by_receipt) {
+        let settled = journal::settle(connection, &batch.events).await?;
+        return store(connection, batch, &settled, &Moved::default()).await;
+    }
+    // When these events were first received shows to others when the journal has them, not before.
+    let mut transaction = connection.begin().await?;
+    let mut settled = journal::settle(&mut transaction, &batch.events).await?;
+    let moved = earlier::move_back(&mut transaction, &mut settled).await?;
+    let committed = store(&mut transaction, batch, &settled, &moved).await?;
+    transaction.commit().await?;
+    Ok(committed)
+}
+
+async fn store(
+    connection: &mut PgConnection,
+    batch: &Batch<'_>,
+    settled: &Settled<'_>,
+    moved: &Moved,
+) -> Result<Committed, StoreError> {
+    let distinct = journal::distinct(&settled.events);
+    let events = || distinct.iter().map(|index| settled.events[*index].as_ref());
     let rows: Vec<EventRow<'_>> = events().map(EventRow::from).collect();
-    let state: State<'_> = events().collect();
+    let state: State<'_> = events().chain(&moved.told).collect();
     let state = StateRows::of(&state);
     let known: Vec<i64> = sqlx::query_scalar(functions::STORE.as_str())
         .bind(&rows)
@@ -100,7 +119,7 @@ async fn write(connection: &mut PgConnection, months: &mut Months, batch: &Batch
     let known: HashSet<i64> = known.into_iter().collect();
     let mut is_new = vec![false; batch.events.len()];
     for (index, position) in distinct.into_iter().zip(1..) {
-        is_new[index] = !known.contains(&position);
+        is_new[index] = !known.contains(&position) && !settled.is_copy_of_any(index, &moved.indexes);
     }
     Ok(Committed { is_new })
 }

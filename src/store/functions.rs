@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+use super::earlier_row::EarlierRow;
 use super::journal::{self, EventRow};
 use super::quarantine::{self, Quarantined};
 use super::row::{RowType, installed_name};
@@ -23,6 +24,7 @@ const LOCK: i64 = 0x0066_756e_6374;
 
 const EVENT: RowType = RowType::of::<EventRow<'_>>();
 const QUARANTINED: RowType = RowType::of::<Quarantined<'_>>();
+const EARLIER: RowType = RowType::of::<EarlierRow<'_>>();
 
 static FUNCTIONS: LazyLock<Functions> = LazyLock::new(Functions::new);
 
@@ -30,6 +32,12 @@ static FUNCTIONS: LazyLock<Functions> = LazyLock::new(Functions::new);
 /// with the positions (from 1) of the events that the journal had already.
 pub static STORE: LazyLock<String> =
     LazyLock::new(|| format!("select {}($1, $2, $3, $4, $5, $6)", FUNCTIONS.store.name));
+
+/// The statement that takes an event out of the journal whose earlier copy has come, and says whether it was there.
+pub static TAKE_BACK: LazyLock<String> = LazyLock::new(|| format!("select {}($1)", FUNCTIONS.take_back.name));
+
+/// The statement that puts back what rests on the later time of such an event, and says whether anything did.
+pub static PUT_BACK: LazyLock<String> = LazyLock::new(|| format!("select {}($1)", FUNCTIONS.put_back.name));
 
 /// A function.
 struct Function {
@@ -60,6 +68,8 @@ struct Functions {
     /// One a state table, in their order.
     merges: Vec<Function>,
     quarantine: Function,
+    take_back: Function,
+    put_back: Function,
     store: Function,
 }
 
@@ -68,18 +78,21 @@ impl Functions {
         let journal = Function::of_rows("journal", &EVENT, "bigint[]", journal::INSERT);
         let quarantine = Function::of_rows("quarantine", &QUARANTINED, "void", quarantine::INSERT);
         let merges: Vec<_> = TABLES.iter().map(merge).collect();
+        let take_back = Function::of_rows("take_back", &EARLIER, "boolean", journal::TAKE_BACK);
+        let put_back = Function::of_rows("put_back", &EARLIER, "boolean", &put_back());
         let store = store(&journal, &merges, &quarantine);
-        Self { journal, merges, quarantine, store }
+        Self { journal, merges, quarantine, take_back, put_back, store }
     }
 
     /// In an order in which they can be made.
     fn all(&self) -> impl Iterator<Item = &Function> {
-        [&self.journal, &self.quarantine].into_iter().chain(&self.merges).chain([&self.store])
+        let others = [&self.journal, &self.quarantine, &self.take_back, &self.put_back];
+        others.into_iter().chain(&self.merges).chain([&self.store])
     }
 
     /// Each with its name: types, then functions.
     fn statements(&self) -> Vec<(String, String)> {
-        let types = [&EVENT, &QUARANTINED].into_iter().chain(TABLES.iter().map(|table| &table.row));
+        let types = [&EVENT, &QUARANTINED, &EARLIER].into_iter().chain(TABLES.iter().map(|table| &table.row));
         let types = types.map(|row| {
             let name = row.installed_name();
             let statement = format!("create type {name} {}", row.definition());
@@ -132,11 +145,22 @@ pub fn merge_name(table: &StateTable) -> String {
     merge(table).name
 }
 
+fn put_back() -> String {
+    let statements = TABLES.iter().filter_map(|table| table.put_back);
+    let statements: Vec<_> = statements.map(|update| format!("{update};\nrested := rested or found;\n")).collect();
+    format!("declare\nrested boolean := false;\nbegin\n{}return rested;\nend", statements.concat())
+}
+
 /// Whether this release has installed its functions.
 pub async fn are_installed(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    // The last one made, in the transaction that made them all.
-    let statement = "select exists (select from installed_functions where name = $1 and release = $2)";
-    sqlx::query_scalar(statement).bind(&FUNCTIONS.store.name).bind(RELEASE).fetch_one(connection).await
+    let are_all_there = "
+        select not exists (
+            select unnest($1::text[])
+            except
+            select name from installed_functions where release = $2
+        )";
+    let names: Vec<&str> = FUNCTIONS.all().map(|function| function.name.as_str()).collect();
+    sqlx::query_scalar(are_all_there).bind(names).bind(RELEASE).fetch_one(connection).await
 }
 
 /// Installs what this release calls and is not there yet, and drops what neither this one nor the last one before it calls.

@@ -1,6 +1,6 @@
 //! All SQL. [`Session::commit`] writes a batch by one call of an installed function, in a statement that is a
-//! transaction of its own; missing months and first receipts are committed before it. Each table that batches write has
-//! a folder: its row, the SQL that writes it, and what else is asked of this table alone.
+//! transaction of its own; missing months are committed before it, and only events without a time take more (`earlier`).
+//! Each table that batches write has a folder: its row, the SQL that writes it, and what else is asked of this table alone.
 //!
 //! Guarantees: what [`Session::commit`] has answered with `Ok` is committed and on disk (`synchronous_commit` is never off
 //! in our sessions, whatever others have set); on any `Err` nothing of the batch counts as stored. Each
@@ -9,6 +9,8 @@
 
 mod commit;
 mod conversations;
+mod earlier;
+mod earlier_row;
 mod error;
 mod functions;
 mod journal;

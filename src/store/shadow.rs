@@ -14,13 +14,11 @@ use sqlx::{AssertSqlSafe, Executor, Postgres, Row, Transaction};
 use tokio::time::timeout;
 
 use super::error::StoreError;
+use super::journal;
 use super::pool::Store;
 use super::state_rows::StateRows;
 use super::state_table::StateTable;
 use super::tables::TABLES;
-use crate::dialect;
-use crate::event::{Container, Journaled};
-use crate::ids::EventKey;
 use crate::state::State;
 
 /// Journal rows a batch.
@@ -96,16 +94,13 @@ impl Store {
         transaction
             .execute("create trigger merge_upload before insert on pg_temp.uploads for each row execute function merge_upload()")
             .await?;
-        // A note is part of the journal: such an event told the state nothing, and tells it nothing now.
-        let folded = Container::ALL.into_iter().filter(|container| container.is_folded()).map(Container::as_str);
-        let folded = folded.collect::<Vec<_>>().join("', '");
-        let folded = format!("from events where note is null and container in ('{folded}')");
+        let folded = journal::from_folded();
         let total: i64 =
             sqlx::query_scalar(AssertSqlSafe(format!("select count(*) {folded}"))).fetch_one(&mut *transaction).await?;
         let cursor = format!(
             "declare journal no scroll cursor for
-             select occurred_at, received_at, event_key, page_id, container,
-                    coalesce(raw, convert_to(body::text, 'UTF8')) as body {folded}"
+             select {} {folded}",
+            journal::RECALLED
         );
         transaction.execute(AssertSqlSafe(cursor)).await?;
         Ok(Rebuild { transaction, schema, total: total.unsigned_abs() })
@@ -126,17 +121,7 @@ impl Rebuild {
         let rows = sqlx::query(AssertSqlSafe(fetch)).fetch_all(&mut *self.transaction).await?;
         let mut events = Vec::with_capacity(rows.len());
         for row in &rows {
-            let (key, body): (Vec<u8>, Vec<u8>) = (row.try_get("event_key")?, row.try_get("body")?);
-            let container: &str = row.try_get("container")?;
-            let (Ok(key), Some(container)) = (key.try_into(), Container::named(container)) else { continue };
-            events.extend(dialect::recall(&Journaled {
-                body: &body.into(),
-                container,
-                page_id: row.try_get("page_id")?,
-                key: EventKey(key),
-                occurred_at: row.try_get("occurred_at")?,
-                received_at: row.try_get("received_at")?,
-            }));
+            events.extend(journal::recall(row)?);
         }
         if rows.is_empty() {
             // So that the comparison is planned for as many rows as there are.

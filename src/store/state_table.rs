@@ -16,4 +16,7 @@ pub struct StateTable {
     pub row: RowType,
     /// How a new row, `excluded`, is merged into the one that is there, `held`: what follows `insert … select …`.
     pub on_conflict: &'static str,
+    /// For each of `rows`, what rests on the time `stored_at` is put back to `received_at`; none where the latest word does
+    /// not count.
+    pub put_back: Option<&'static str>,
 }

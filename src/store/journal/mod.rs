@@ -6,12 +6,17 @@ mod months;
 mod pages;
 mod retention;
 mod row;
+mod told;
 
-pub use first_receipts::settle;
+pub use first_receipts::{Earlier, Settled, settle};
 pub use months::Months;
 pub use retention::Witnesses;
 pub use row::{EventRow, distinct};
+pub use told::{RECALLED, from_folded, recall};
 
 /// Inserts rows or ignores them: the body of a function whose argument is `rows`. It returns the positions (from 1) of
 /// those that the journal had already.
 pub const INSERT: &str = include_str!("insert.sql");
+
+/// Takes rows back that are to move to an earlier time: the body of a function whose argument is `rows`.
+pub const TAKE_BACK: &str = include_str!("take_back.sql");

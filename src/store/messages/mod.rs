@@ -16,6 +16,7 @@ pub const TABLE: StateTable = StateTable {
     private: &["text", "edited_text"],
     row: RowType::of::<MessageRow<'_>>(),
     on_conflict: include_str!("merge.sql"),
+    put_back: Some(include_str!("put_back.sql")),
 };
 
 row! {

@@ -15,6 +15,7 @@ pub const TABLE: StateTable = StateTable {
     private: &["token", "payload"],
     row: RowType::of::<SubscriptionRow<'_>>(),
     on_conflict: include_str!("merge.sql"),
+    put_back: Some(include_str!("put_back.sql")),
 };
 
 row! {

@@ -22,6 +22,8 @@ pub const TABLE: StateTable = StateTable {
     row: RowType::of::<UploadRow<'_>>(),
     // The trigger merges.
     on_conflict: "",
+    // The earliest callback counts.
+    put_back: None,
 };
 
 row! {

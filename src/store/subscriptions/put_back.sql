@@ -1,0 +1,7 @@
+update subscriptions as subscription
+set changed_at = case when changed_at = stored_at then received_at else changed_at end,
+    timezone_at = case when timezone_at = stored_at then received_at else timezone_at end
+from unnest(rows) as earlier
+where subscription.user_id = earlier.user_id
+  and subscription.page_id = earlier.page_id
+  and stored_at in (changed_at, timezone_at)
