@@ -126,6 +126,10 @@ impl App {
         match database.store.migrate().await {
             Ok(()) => {}
             Err(MigrationError::Away(reason)) => circuit.open(&StoreError::Away(reason)),
+            // Another role brings the schema, or a grant is made: the spool takes what comes until then.
+            Err(error @ (MigrationError::NotOwner | MigrationError::NotGranted)) => {
+                circuit.open(&StoreError::Away(error.to_string()));
+            }
             Err(error) => {
                 database.close().await;
                 return Err(error.into());

@@ -9,6 +9,7 @@
 mod commit;
 mod conversations;
 mod error;
+mod function;
 mod functions;
 mod journal;
 mod messages;

@@ -4,16 +4,24 @@
 //! readers nor writers nor a running dump wait for. `create table … partition of` would wait for all of
 //! them, and every writer behind it.
 
-use std::collections::BTreeSet;
+//!
+//! A function does it, with the rights of the role that owns the journal: a service that only calls and reads may need a
+//! new month, too.
 
-use chrono::{DateTime, Datelike, Months as MonthCount, NaiveDate, Utc};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::event::Event;
 use crate::store::error::StoreError;
+use crate::store::function::{Function, Rights};
 
-/// Serialises the making of months between processes; any number does that is always the same one.
-const LOCK: i64 = 0x0073_6f62_6f74;
+/// Makes a month unless it exists.
+pub static MAKE_MONTH: LazyLock<Function> = LazyLock::new(|| {
+    Function::new("make_month", Rights::Owner, "month date", "boolean", include_str!("make_month.sql"))
+});
 
 /// The first month with a partition of its own; what is older rests in `events_before_2016_04`.
 const FIRST: (i32, u32) = (2016, 4);
@@ -58,29 +66,10 @@ fn month(at: DateTime<Utc>) -> Option<NaiveDate> {
 }
 
 async fn create(connection: &mut PgConnection, month: NaiveDate) -> Result<(), StoreError> {
-    let name = month.format("events_%Y_%m");
-    let next = month + MonthCount::new(1);
-    let mut transaction = connection.begin().await?;
-    sqlx::query!("select pg_advisory_xact_lock($1)", LOCK).fetch_one(&mut *transaction).await?;
-    let is_attached = sqlx::query_scalar!(
-        "select exists (select from pg_inherits where inhrelid = to_regclass($1::text))",
-        name.to_string()
-    )
-    .fetch_one(&mut *transaction)
-    .await?;
-    if is_attached != Some(true) {
-        // One that somebody has detached comes back with all that it holds.
-        let statements = [
-            format!("create table if not exists {name} (like events including all)"),
-            format!(
-                "alter table events attach partition {name} for values from ('{month} 00:00:00+00') to ('{next} 00:00:00+00')"
-            ),
-        ];
-        for statement in statements {
-            sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
-        }
-        tracing::info!(partition = %name, "made a month of the journal");
+    let statement = format!("select {}($1)", MAKE_MONTH.name);
+    let is_new: bool = sqlx::query_scalar(AssertSqlSafe(statement)).bind(month).fetch_one(connection).await?;
+    if is_new {
+        tracing::info!(partition = %month.format("events_%Y_%m"), "made a month of the journal");
     }
-    transaction.commit().await?;
     Ok(())
 }
