@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -57,6 +57,9 @@ impl Database {
     /// A bad URL; no server programs.
     pub async fn open_beside(config: &Config) -> Result<Self> {
         if let Some(store) = Self::configured(config, COMMAND_PATIENCE)? {
+            if let Some(advice) = store.pooler_advice().await {
+                bail!(advice);
+            }
             return Ok(Self { store, server: None, data_dir: None });
         }
         match DataDir::lock(&config.storage.data_dir) {

@@ -14,6 +14,7 @@ mod functions;
 mod journal;
 mod messages;
 mod pool;
+mod pooler;
 mod quarantine;
 mod row;
 mod schema;

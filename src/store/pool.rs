@@ -1,14 +1,14 @@
 //! The way to the database.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::error::StoreError;
+use super::pooler::{self, Guard};
 
 /// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
 /// a request may take.
@@ -16,6 +16,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the end of the service waits for PostgreSQL to end a statement.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two looks at a pooler.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Of the connections that are allowed, the sessions of two writers and of the drain.
 const SESSIONS: u32 = 3;
@@ -28,8 +31,7 @@ const SETTINGS: &str = "set statement_timeout = '3s'; set lock_timeout = 0";
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: PgPool,
-    /// How often a connection of a session has failed.
-    failures: Arc<AtomicU64>,
+    guard: Arc<Guard>,
 }
 
 impl Store {
@@ -39,19 +41,34 @@ impl Store {
     /// # Errors
     /// `url` is no PostgreSQL URL.
     pub fn connect_lazily(url: &str, max_connections: u32, patience: Duration) -> Result<Self, sqlx::Error> {
-        let options: PgConnectOptions = url.parse()?;
+        // Poolers refuse settings that they do not know.
+        let options = url.parse::<PgConnectOptions>()?.extra_float_digits(None);
+        let options = options.application_name("sobot-hook").disable_statement_logging();
+        let guard: Arc<Guard> = Arc::default();
+        let (own_guard, own_options) = (Arc::clone(&guard), options.clone());
         let pool = PgPoolOptions::new()
             .max_connections(max_connections.saturating_sub(SESSIONS).max(1))
             .acquire_timeout(patience)
-            .after_connect(|connection, _| Box::pin(async { connection.execute(SETTINGS).await.map(drop) }))
-            .connect_lazy_with(options.application_name("sobot-hook").disable_statement_logging());
-        Ok(Self { pool, failures: Arc::default() })
+            .after_connect(move |connection, _| {
+                let (guard, options) = (Arc::clone(&own_guard), own_options.clone());
+                Box::pin(async move {
+                    // Quietly, where the pool would log each try; its time limit ends this.
+                    while guard.pass(&options, CONNECT_TIMEOUT).await.is_err() {
+                        sleep(PAUSE).await;
+                    }
+                    connection.execute(SETTINGS).await.map(drop)
+                })
+            })
+            .connect_lazy_with(options);
+        Ok(Self { pool, guard })
     }
 
     /// A new connection with the settings of a writer.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+        let options = self.pool.connect_options();
+        self.guard.pass(&options, CONNECT_TIMEOUT).await?;
         let connect = async {
-            let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await?;
+            let mut connection = PgConnection::connect_with(&options).await?;
             connection.execute(SETTINGS).await?;
             Ok::<_, sqlx::Error>(connection)
         };
@@ -60,11 +77,11 @@ impl Store {
     }
 
     pub(super) fn count_failure(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.guard.count_failure();
     }
 
     pub(super) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+        self.guard.failures()
     }
 
     /// Whether PostgreSQL can be reached now.
@@ -72,7 +89,15 @@ impl Store {
     /// # Errors
     /// It cannot; the reason is the connection's own, which the pool keeps to itself.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        self.guard.forget().await;
         Ok(self.connect().await?.close().await?)
+    }
+
+    /// What to do if a pooler stands before PostgreSQL that we cannot work with. None also if nobody is there.
+    pub async fn pooler_advice(&self) -> Option<&'static str> {
+        let options = self.pool.connect_options();
+        let shared = pooler::are_sessions_shared(&options);
+        matches!(timeout(CONNECT_TIMEOUT, shared).await, Ok(Ok(true))).then_some(pooler::ADVICE)
     }
 
     /// Closes the pool after the statements under way, but waits no longer than is decent.

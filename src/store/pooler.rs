@@ -1,0 +1,87 @@
+//! Poolers between us and PostgreSQL, such as `PgBouncer`.
+//!
+//! One that gives each transaction another session (transaction or statement mode) hands on to strangers what we leave in a
+//! session: settings, prepared statements, locks. We need sessions, so such a pooler is found before we leave anything there,
+//! and then nothing is said to it. A pooler in session mode is like a server.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, Executor, PgConnection, Row};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::error::StoreError;
+
+/// What to do about it.
+pub const ADVICE: &str = "a pooler that gives each transaction another session stands before PostgreSQL: connect \
+    directly, or in session mode (PgBouncer: pool_mode = session)";
+
+/// One more than a pooler may have processes that share its port without sharing its sessions: two.
+const CONNECTIONS: usize = 3;
+
+/// So often each of them asks. Other clients of the pooler may take its session, but hardly each time the same one.
+const ROUNDS: usize = 3;
+
+/// Looks once, and again after each failure: the pooler may have been set up anew.
+#[derive(Debug, Default)]
+pub struct Guard {
+    /// How often a connection of a session has failed.
+    failures: AtomicU64,
+    /// How often it had when sessions were last found to be kept.
+    found_kept_at: Mutex<Option<u64>>,
+}
+
+impl Guard {
+    pub fn count_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Looks the next time even if nothing has failed.
+    pub async fn forget(&self) {
+        *self.found_kept_at.lock().await = None;
+    }
+
+    /// Waits, at most as long as this, until it is known that a connection keeps its session.
+    ///
+    /// # Errors
+    /// It does not; or PostgreSQL is away.
+    pub async fn pass(&self, options: &PgConnectOptions, patience: Duration) -> Result<(), StoreError> {
+        let passed = timeout(patience, async {
+            let mut found_kept_at = self.found_kept_at.lock().await;
+            let failures = self.failures();
+            if *found_kept_at != Some(failures) {
+                if are_sessions_shared(options).await? {
+                    return Err(StoreError::Away(ADVICE.to_owned()));
+                }
+                *found_kept_at = Some(failures);
+            }
+            Ok(())
+        });
+        passed.await.map_err(|_| StoreError::Away(format!("no connection within {patience:?}")))?
+    }
+}
+
+/// Whether connections that are open at the same time meet the same session, or one connection another session from
+/// statement to statement. Plain statements prepare nothing, so this leaves nothing behind.
+pub async fn are_sessions_shared(options: &PgConnectOptions) -> sqlx::Result<bool> {
+    let connections = (0..CONNECTIONS).map(|_| PgConnection::connect_with(options));
+    let mut connections = try_join_all(connections).await?;
+    let mut pairs = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        for (number, connection) in connections.iter_mut().enumerate() {
+            let session: i32 = connection.fetch_one("select pg_backend_pid()").await?.try_get(0)?;
+            pairs.insert((number, session));
+        }
+    }
+    try_join_all(connections.into_iter().map(PgConnection::close)).await?;
+    let sessions: BTreeSet<i32> = pairs.iter().map(|(_, session)| *session).collect();
+    Ok(pairs.len() > CONNECTIONS || sessions.len() < CONNECTIONS)
+}
