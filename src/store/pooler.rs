@@ -26,6 +26,9 @@ const CONNECTIONS: usize = 3;
 /// So often each of them asks. Other clients of the pooler may take its session, but hardly each time the same one.
 const ROUNDS: usize = 3;
 
+/// In each round it asks twice in a row: a pooler that hands sessions out in turns gives it another one then.
+const IN_A_ROW: usize = 2;
+
 /// Looks once, and again after each failure: the pooler may have been set up anew.
 #[derive(Debug, Default)]
 pub struct Guard {
@@ -77,8 +80,10 @@ pub async fn are_sessions_shared(options: &PgConnectOptions) -> sqlx::Result<boo
     let mut pairs = BTreeSet::new();
     for _ in 0..ROUNDS {
         for (number, connection) in connections.iter_mut().enumerate() {
-            let session: i32 = connection.fetch_one("select pg_backend_pid()").await?.try_get(0)?;
-            pairs.insert((number, session));
+            for _ in 0..IN_A_ROW {
+                let session: i32 = connection.fetch_one("select pg_backend_pid()").await?.try_get(0)?;
+                pairs.insert((number, session));
+            }
         }
     }
     try_join_all(connections.into_iter().map(PgConnection::close)).await?;

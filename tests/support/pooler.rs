@@ -27,9 +27,9 @@ fn program() -> Option<PathBuf> {
 }
 
 impl Pooler {
-    /// Starts one in this mode before the server of this socket. `None`, with a line that says so, where `PgBouncer` is not
+    /// Starts one with these settings before the server of this socket. `None`, with a line that says so, where `PgBouncer` is not
     /// installed.
-    pub async fn start(socket: &Path, mode: &str) -> Option<Self> {
+    pub async fn start(socket: &Path, settings: &str) -> Option<Self> {
         let Some(program) = program() else {
             // Also where the output of tests that pass is not shown.
             let _ = writeln!(std::io::stderr(), "SKIPPED: PgBouncer is not installed; ./dev test installs it");
@@ -40,11 +40,11 @@ impl Pooler {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let file = directory.path().join("pgbouncer.ini");
         let host = socket.parent().unwrap().display();
-        let settings = format!(
+        let text = format!(
             "[databases]\n* = host={host} port=5432 user=sobot_hook\n\
-             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n"
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n{settings}\n"
         );
-        std::fs::write(&file, settings).unwrap();
+        std::fs::write(&file, text).unwrap();
         let mut command = Command::new(program);
         command.arg("--quiet").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if Uid::effective().is_root() {
