@@ -29,6 +29,8 @@ impl TwoRoles {
         let database = text(&connect(&admin), "select current_database()::text").await;
         let owner = format!("create role house_owner login; alter database {database} owner to house_owner");
         connect(&admin).execute(AssertSqlSafe(owner)).await.unwrap();
+        // As the document says, for the servers that need it.
+        connect(&admin).execute("revoke create on schema public from public").await.unwrap();
         Self { _server: server, admin }
     }
 
