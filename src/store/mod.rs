@@ -10,11 +10,13 @@
 mod commit;
 mod conversations;
 mod error;
+mod function;
 mod functions;
 mod journal;
 mod messages;
 mod place;
 mod pool;
+mod pooler;
 mod quarantine;
 mod row;
 mod schema;
@@ -27,6 +29,7 @@ mod tables;
 mod tls;
 mod uploads;
 mod views;
+mod way;
 
 pub use commit::{Batch, Committed};
 pub use error::StoreError;

@@ -119,18 +119,18 @@ fn optin(optin: Json<'_>, happened_at: Option<Json<'_>>) -> Result<Facts, Note> 
         user_token_status: text(optin.member("user_token_status")),
         payload: text(optin.member("payload")),
         frequency: text(optin.member("notification_messages_frequency")),
-        timezone: text(optin.member("notification_messages_timezone")).filter(is_told),
+        timezone: text(optin.member("notification_messages_timezone")).filter(|text| is_told(text)),
     }))
 }
 
 /// A token is not looked up by, so it may be longer than an id; as a number it is as short as one.
 fn token(json: Json<'_>) -> Option<String> {
     let number = || id::text(json).filter(|digits| digits.len() <= MAX_ID_BYTES);
-    json.string().or_else(number).map(Cow::into_owned).filter(is_told)
+    json.string().or_else(number).map(Cow::into_owned).filter(|text| is_told(text))
 }
 
 /// A text of nothing but white space tells nothing, and must not take the place of one that does.
-fn is_told(text: &String) -> bool {
+fn is_told(text: &str) -> bool {
     !text.trim().is_empty()
 }
 

@@ -6,8 +6,8 @@ mod pages;
 mod retention;
 mod row;
 
-pub use first_receipts::settle;
-pub use months::Months;
+pub use first_receipts::{FIRST_RECEIPT, FIRST_RECEIPTS, settle};
+pub use months::{MAKE_MONTH, Months};
 pub use row::{EventRow, distinct};
 
 /// Inserts rows or ignores them: the body of a function whose argument is `rows`. It returns the positions (from 1) of
