@@ -258,11 +258,22 @@ async fn every_statement_runs_and_every_question_has_an_answer() {
     let mut analyst = database.pool.acquire().await.unwrap();
     analyst.execute("set role analyst").await.unwrap();
     assert!(analyst.fetch_all("select token from subscriptions").await.is_err());
+    analyst.execute("select begins_at from journal_horizon").await.unwrap();
     for question in statements(QUESTIONS) {
         let rows = analyst.fetch_all(AssertSqlSafe(question.as_str())).await;
         let rows = rows.unwrap_or_else(|error| panic!("{error} in\n{question}"));
         assert!(!rows.is_empty(), "no rows for\n{question}");
     }
+
+    let mut uploader = database.pool.acquire().await.unwrap();
+    uploader.execute("set role uploader").await.unwrap();
+    // This side first, and second.
+    for track_id in ["requested", "d13415bb2b704e58aa373bb5e0e11914"] {
+        let request = format!("insert into uploads (track_id, page_id, type) values ('{track_id}', '1', 'image')");
+        uploader.execute(AssertSqlSafe(request)).await.unwrap();
+    }
+    let matched = "select attachment_id from upload_status where track_id like 'd1341%' and status = 'matched'";
+    assert_eq!(uploader.fetch_all(matched).await.unwrap().len(), 1);
 }
 
 /// The first statement below the heading of this question, or the next.

@@ -6,11 +6,12 @@ mod support;
 use std::process::Output;
 
 use chrono::Months;
+use serde_json::json;
 use sqlx::Executor;
 use support::database::{Database, STATE};
 use support::service::{Service, program};
 use support::until;
-use support::wire::{delivery, echo, message, read};
+use support::wire::{delivery, echo, event, message, read};
 
 const AT: i64 = 1_760_000_000_000;
 
@@ -233,4 +234,43 @@ async fn a_first_copy_that_comes_late_gives_its_event_its_time() {
     assert_eq!((database.count(moved).await, database.count("select count(*) from events").await), (1, 2));
     let (code, output) = run(&database, &["rebuild", "--check"]).await;
     assert_eq!((code, output.contains(" 0 differences")), (Some(0), true), "{output}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_go_in_costs_a_replay_only_itself() {
+    let (database, _store) = Database::migrated().await;
+    let hinder = "
+        create function hinder() returns trigger language plpgsql as $$
+        begin
+            case new.body->'message'->>'text'
+                when 'slow' then perform pg_sleep(0.4);
+                when 'stuck' then perform pg_sleep(60);
+                when 'unwanted' then raise exception 'not this one';
+                else null;
+            end case;
+            return new;
+        end
+        $$;
+        create trigger hinder before insert on events for each row execute function hinder()";
+    database.pool.execute(hinder).await.unwrap();
+    // Ten that are slow together, two that stand around one that never goes in, and one for itself.
+    let bodies = [vec!["slow"; 10], vec!["x", "stuck", "x"], vec!["x", "unwanted", "x"], vec!["x"]];
+    for (number, texts) in bodies.iter().enumerate() {
+        let events = texts.iter().zip(AT..).map(|(text, at)| {
+            event("2", "1", at, &json!({ "message": { "mid": format!("m-{number}-{at}"), "text": text } }))
+        });
+        let body = json!({ "object": "page", "entry": [{ "id": "1", "messaging": events.collect::<Vec<_>>() }] });
+        let insert = "insert into quarantine (received_at, reason, raw) values (now(), 'refused', $1)";
+        sqlx::query(insert).bind(body.to_string().into_bytes()).execute(&database.pool).await.unwrap();
+    }
+    let (code, output) = run(&database, &["replay"]).await;
+    assert_eq!((code, output.contains("2 replayed, 2 left")), (Some(0), true), "{output}");
+    assert_eq!(database.count("select count(*) from messages").await, 15);
+    let left = "select string_agg(id::text, ' ' order by id) from quarantine where replayed_at is null and reason <> 'refused'";
+    assert_eq!(database.text(left).await, "2 3");
+
+    database.pool.execute("drop trigger hinder on events").await.unwrap();
+    let (_, output) = run(&database, &["replay"]).await;
+    assert!(output.contains("2 replayed, 0 left"), "{output}");
+    assert_eq!(database.count("select count(*) from messages").await, 17);
 }

@@ -39,7 +39,10 @@ impl TlsServer {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = run(&postgres, &home, port, settings);
         let server = Self { child, port, _directory: directory };
-        until("it listens", async || tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.is_ok()).await;
+        // It listens earlier, and sends everybody away.
+        let status = home.join("cluster/postmaster.pid");
+        let is_ready = async || std::fs::read_to_string(&status).is_ok_and(|status| status.contains("ready"));
+        until("it takes connections", is_ready).await;
         server
     }
 

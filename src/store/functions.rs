@@ -11,9 +11,10 @@ use std::sync::LazyLock;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::earlier_row::EarlierRow;
+use super::function::{Function, Rights};
 use super::journal::{self, EventRow};
 use super::quarantine::{self, Quarantined};
-use super::row::{RowType, installed_name};
+use super::row::RowType;
 use super::state_table::StateTable;
 use super::tables::TABLES;
 
@@ -39,29 +40,6 @@ pub static TAKE_BACK: LazyLock<String> = LazyLock::new(|| format!("select {}($1)
 /// The statement that puts back what rests on the later time of such an event, and says whether anything did.
 pub static PUT_BACK: LazyLock<String> = LazyLock::new(|| format!("select {}($1)", FUNCTIONS.put_back.name));
 
-/// A function.
-struct Function {
-    /// With the hash.
-    name: String,
-    arguments: usize,
-    /// What stands behind the name in `create function …`.
-    definition: String,
-}
-
-impl Function {
-    fn new(name: &str, arguments: &[(String, &RowType)], returns: &str, body: &str) -> Self {
-        let list: Vec<_> = arguments.iter().map(|(name, row)| format!("{name} {}[]", row.installed_name())).collect();
-        let list = list.join(", ");
-        let definition = format!("({list}) returns {returns} language plpgsql as $function$\n{body}\n$function$");
-        Self { name: installed_name(name, &definition), arguments: arguments.len(), definition }
-    }
-
-    /// One that takes `rows`.
-    fn of_rows(name: &str, row: &RowType, returns: &str, body: &str) -> Self {
-        Self::new(name, &[("rows".to_owned(), row)], returns, body)
-    }
-}
-
 /// All of them.
 struct Functions {
     journal: Function,
@@ -75,24 +53,33 @@ struct Functions {
 
 impl Functions {
     fn new() -> Self {
-        let journal = Function::of_rows("journal", &EVENT, "bigint[]", journal::INSERT);
-        let quarantine = Function::of_rows("quarantine", &QUARANTINED, "void", quarantine::INSERT);
+        let journal = of_rows("journal", &EVENT, "bigint[]", journal::INSERT);
+        let quarantine = of_rows("quarantine", &QUARANTINED, "void", quarantine::INSERT);
         let merges: Vec<_> = TABLES.iter().map(merge).collect();
-        let take_back = Function::of_rows("take_back", &EARLIER, "boolean", journal::TAKE_BACK);
-        let put_back = Function::of_rows("put_back", &EARLIER, "boolean", &put_back());
+        let earlier = [("rows", &EARLIER)];
+        let take_back = Function::of_arrays("take_back", Rights::Owner, &earlier, "boolean", journal::TAKE_BACK);
+        let put_back = Function::of_arrays("put_back", Rights::Owner, &earlier, "boolean", &put_back());
         let store = store(&journal, &merges, &quarantine);
         Self { journal, merges, quarantine, take_back, put_back, store }
     }
 
     /// In an order in which they can be made.
     fn all(&self) -> impl Iterator<Item = &Function> {
-        let others = [&self.journal, &self.quarantine, &self.take_back, &self.put_back];
-        others.into_iter().chain(&self.merges).chain([&self.store])
+        let others = [&*journal::MAKE_MONTH, &*journal::FIRST_RECEIPTS, &self.journal, &self.quarantine];
+        let of_time = [&self.take_back, &self.put_back];
+        others.into_iter().chain(of_time).chain(&self.merges).chain([&self.store])
+    }
+
+    /// Those that act with their owner's rights: all that a service calls.
+    fn of_owner(&self) -> Vec<&str> {
+        let of_owner = self.all().filter(|function| function.rights == Rights::Owner);
+        of_owner.map(|function| function.name.as_str()).collect()
     }
 
     /// Each with its name: types, then functions.
     fn statements(&self) -> Vec<(String, String)> {
-        let types = [&EVENT, &QUARANTINED, &EARLIER].into_iter().chain(TABLES.iter().map(|table| &table.row));
+        let types = [&EVENT, &QUARANTINED, &EARLIER, &journal::FIRST_RECEIPT];
+        let types = types.into_iter().chain(TABLES.iter().map(|table| &table.row));
         let types = types.map(|row| {
             let name = row.installed_name();
             let statement = format!("create type {name} {}", row.definition());
@@ -127,7 +114,13 @@ fn store(journal: &Function, merges: &[Function], quarantine: &Function) -> Func
          return known;\nend",
         journal.name, quarantine.name
     );
-    Function::new("store", &arguments, "bigint[]", &body)
+    let arguments: Vec<_> = arguments.iter().map(|(name, row)| (name.as_str(), *row)).collect();
+    Function::of_arrays("store", Rights::Owner, &arguments, "bigint[]", &body)
+}
+
+/// One that takes `rows`, and that others call.
+fn of_rows(name: &str, row: &RowType, returns: &str, body: &str) -> Function {
+    Function::of_arrays(name, Rights::Caller, &[("rows", row)], returns, body)
 }
 
 /// The function that merges rows into a state table.
@@ -137,7 +130,7 @@ fn merge(table: &StateTable) -> Function {
     let body = format!(
         "begin\ninsert into {name} as held ({columns})\nselect {columns} from unnest(rows)\n{on_conflict};\nend"
     );
-    Function::of_rows(&format!("merge_{}", table.name), &table.row, "void", &body)
+    of_rows(&format!("merge_{}", table.name), &table.row, "void", &body)
 }
 
 /// Its name.
@@ -151,16 +144,34 @@ fn put_back() -> String {
     format!("declare\nrested boolean := false;\nbegin\n{}return rested;\nend", statements.concat())
 }
 
-/// Whether this release has installed its functions.
+/// Whether this release has installed its functions, and none with its owner's rights is open to everybody, as they are when
+/// they have been restored without their privileges.
 pub async fn are_installed(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    let are_all_there = "
+    let statement = "
         select not exists (
-            select unnest($1::text[])
-            except
-            select name from installed_functions where release = $2
-        )";
+                select unnest($1::text[])
+                except
+                select name from installed_functions where release = $2
+            )
+            and not exists (
+                select
+                from pg_proc
+                where prosecdef
+                  and proname in (select name from installed_functions)
+                  and pronamespace = current_schema()::regnamespace
+                  and has_function_privilege('public', oid, 'execute')
+            )";
     let names: Vec<&str> = FUNCTIONS.all().map(|function| function.name.as_str()).collect();
-    sqlx::query_scalar(are_all_there).bind(names).bind(RELEASE).fetch_one(connection).await
+    sqlx::query_scalar(statement).bind(names).bind(RELEASE).fetch_one(connection).await
+}
+
+/// Whether the present role may call what a service calls.
+pub async fn may_be_called(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let statement = "
+        select coalesce(bool_and(has_function_privilege(oid, 'execute')), false)
+        from pg_proc
+        where proname = any ($1) and pronamespace = current_schema()::regnamespace";
+    sqlx::query_scalar(statement).bind(FUNCTIONS.of_owner()).fetch_one(connection).await
 }
 
 /// Installs what this release calls and is not there yet, and drops what neither this one nor the last one before it calls.
@@ -179,17 +190,37 @@ pub async fn install(connection: &mut PgConnection) -> sqlx::Result<()> {
         let remember = "insert into installed_functions (name, release) values ($1, $2) on conflict do nothing";
         sqlx::query(remember).bind(&name).bind(RELEASE).execute(&mut *transaction).await?;
     }
+    shut(&mut transaction).await?;
     check(&mut transaction).await?;
     sweep(&mut transaction).await?;
     transaction.commit().await
 }
 
-/// Calls each function without rows. PL/pgSQL plans a statement when it first runs it: so an error in the statement of
-/// a merge, or in the inserts of journal and quarantine, shows here instead of in the first batch. What a call without
-/// rows does not reach is run by the tests.
+/// Sees to it that what acts with its owner's rights is called only by whom the owner lets, and meets no table of the
+/// caller's: those in `pg_temp` come first unless they are named last.
+async fn shut(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let schema: String = sqlx::query_scalar("select quote_ident(current_schema())").fetch_one(&mut *connection).await?;
+    let of_owner = "
+        select oid::regprocedure::text
+        from pg_proc
+        where prosecdef
+          and proname in (select name from installed_functions)
+          and pronamespace = current_schema()::regnamespace";
+    let of_owner: Vec<String> = sqlx::query_scalar(of_owner).fetch_all(&mut *connection).await?;
+    for function in of_owner {
+        let search_path = format!("alter function {function} set search_path = {schema}, pg_temp");
+        connection.execute(AssertSqlSafe(search_path)).await?;
+        connection.execute(AssertSqlSafe(format!("revoke execute on function {function} from public"))).await?;
+    }
+    Ok(())
+}
+
+/// Calls each function that takes rows, without any. PL/pgSQL plans a statement when it first runs it: so an error in the
+/// statement of a merge, or in the inserts of journal and quarantine, shows here instead of in the first batch. What a
+/// call without rows does not reach is run by the tests.
 async fn check(connection: &mut PgConnection) -> sqlx::Result<()> {
-    for Function { name, arguments, .. } in FUNCTIONS.all() {
-        let none = vec!["'{}'"; *arguments].join(", ");
+    for (name, arrays) in FUNCTIONS.all().filter_map(|function| Some((&function.name, function.arrays?))) {
+        let none = vec!["'{}'"; arrays].join(", ");
         connection.execute(AssertSqlSafe(format!("select {name}({none})"))).await?;
     }
     Ok(())

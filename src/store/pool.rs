@@ -1,16 +1,17 @@
 //! The way to the database.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::error::StoreError;
+use super::pooler::Guard;
 use super::quarantine_limit::Limit;
 use super::tls;
+use super::way::Way;
 
 /// How long a writer waits for a connection before PostgreSQL counts as away: well inside the time that
 /// a request may take.
@@ -18,6 +19,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the end of the service waits for PostgreSQL to end a statement.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two looks at a pooler.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Of the connections that are allowed, the sessions of two writers and of the drain.
 const SESSIONS: u32 = 3;
@@ -34,8 +38,8 @@ const SETTINGS: &str = "
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: PgPool,
-    /// How often a connection of a session has failed.
-    failures: Arc<AtomicU64>,
+    way: Arc<Way>,
+    guard: Arc<Guard>,
     pub(super) quarantine: Arc<Limit>,
 }
 
@@ -46,23 +50,33 @@ impl Store {
     /// # Errors
     /// `url` is no PostgreSQL URL.
     pub fn connect_lazily(url: &str, max_connections: u32, patience: Duration) -> Result<Self, sqlx::Error> {
+        let options = options(url)?;
+        let (way, guard) = (Arc::new(Way::new(options.clone())), Arc::<Guard>::default());
+        let (own_way, own_guard) = (Arc::clone(&way), Arc::clone(&guard));
         let pool = PgPoolOptions::new()
             .max_connections(max_connections.saturating_sub(SESSIONS).max(1))
             .acquire_timeout(patience)
-            .after_connect(|connection, _| Box::pin(async { connection.execute(SETTINGS).await.map(drop) }))
-            .connect_lazy_with(options(url)?);
-        Ok(Self { pool, failures: Arc::default(), quarantine: Arc::default() })
+            .after_connect(move |connection, _| {
+                let (way, guard) = (Arc::clone(&own_way), Arc::clone(&own_guard));
+                Box::pin(async move {
+                    // Quietly, where the pool would log each try; its time limit ends this.
+                    while guard.pass(&way).await.is_err() {
+                        sleep(PAUSE).await;
+                    }
+                    connection.execute(SETTINGS).await.map(drop)
+                })
+            })
+            .connect_lazy_with(options);
+        Ok(Self { pool, way, guard, quarantine: Arc::default() })
     }
 
     /// A new connection with the settings of a writer.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
-        // Refused is away: here it is not the connection in use that is lost.
-        let away = |error: StoreError| match error {
-            StoreError::Lost(reason) => StoreError::Away(reason),
-            other => other,
-        };
         let connect = async {
-            let mut connection = tls::connect(&self.pool).await?;
+            self.guard.pass(&self.way).await?;
+            let mut connection = tls::connect(&self.way).await?;
+            // What has been learned about TLS holds for the pool, too.
+            self.pool.set_connect_options(self.way.options());
             connection.execute(SETTINGS).await?;
             Ok::<_, StoreError>(connection)
         };
@@ -71,12 +85,18 @@ impl Store {
         connected.map_err(away)
     }
 
+    /// Waits, at most as long as this, until it is known that a connection keeps its session.
+    pub(super) async fn pass_guard(&self, patience: Duration) -> Result<(), StoreError> {
+        let passed = timeout(patience, self.guard.pass(&self.way)).await;
+        passed.map_err(|_| StoreError::Away(format!("no connection within {patience:?}")))?.map_err(away)
+    }
+
     pub(super) fn count_failure(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.way.count_failure();
     }
 
     pub(super) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+        self.way.failures()
     }
 
     /// Goes to this database from now on.
@@ -84,7 +104,9 @@ impl Store {
     /// # Errors
     /// `url` is no PostgreSQL URL.
     pub fn lead_to(&self, url: &str) -> Result<(), sqlx::Error> {
-        self.pool.set_connect_options(options(url)?);
+        let options = options(url)?;
+        self.way.set_options(options.clone());
+        self.pool.set_connect_options(options);
         self.count_failure();
         Ok(())
     }
@@ -97,7 +119,16 @@ impl Store {
     }
 }
 
+/// Refused is away: here it is not the connection in use that is lost.
+fn away(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Lost(reason) => StoreError::Away(reason),
+        other => other,
+    }
+}
+
 fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
-    let options: PgConnectOptions = url.parse()?;
+    // Poolers refuse settings that they do not know.
+    let options = url.parse::<PgConnectOptions>()?.extra_float_digits(None);
     Ok(options.application_name("sobot-hook").disable_statement_logging())
 }

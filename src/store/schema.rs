@@ -18,8 +18,17 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// Whoever else migrates is waited for so long; then it is tried again, or given up.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '5s'";
 
-/// How long the two questions about the schema may take.
+/// How long the questions about the schema may take.
 const QUESTION_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long it may take to see that no pooler shares our session. No request waits for it.
+const GUARD_LIMIT: Duration = Duration::from_secs(3);
+
+const NOT_OWNER: &str = "the database's schema is not up to date and this role may not change it; run sobot-hook migrate \
+    as the role that owns it";
+
+const NOT_GRANTED: &str = "this role may not read or call what it needs; grant it what docs/setup.md lists under \
+    \"Two roles\"";
 
 /// How far a database is behind this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +43,23 @@ pub enum Schema {
 }
 
 impl Session {
-    /// Looks whether PostgreSQL answers, and how far the schema is.
+    /// Looks whether PostgreSQL answers, and how far the schema is; before the first connection and after a failure also
+    /// whether a connection keeps its session. Whoever finds it behind may migrate it.
     ///
     /// # Errors
     /// PostgreSQL is away, or of no use to us.
     pub async fn look(&mut self) -> Result<Schema, StoreError> {
+        self.store.pass_guard(GUARD_LIMIT).await?;
         let mut own = self.take().await?;
-        // In case of an error, or when it takes too long, the connection is dropped.
         let looked = timeout(QUESTION_LIMIT, look(&mut own.connection)).await;
-        let schema = looked.map_err(|_| StoreError::Away("it does not answer".to_owned()))??;
-        self.keep(own);
-        Ok(schema)
+        let schema = looked.unwrap_or_else(|_| Err(StoreError::Away("it does not answer".to_owned())));
+        match &schema {
+            Ok(_) => self.keep(own),
+            Err(StoreError::Away(_) | StoreError::Lost(_)) => self.distrust(own),
+            // Dropped, so as not to be in the way of whoever mends this.
+            Err(_) => {}
+        }
+        schema
     }
 }
 
@@ -56,6 +71,18 @@ async fn look(connection: &mut PgConnection) -> Result<Schema, StoreError> {
              createdb --encoding=UTF8 --template=template0"
         )));
     }
+    let schema = how_far(connection).await.map_err(|error| {
+        if is_forbidden(&error) { StoreError::Unusable(NOT_GRANTED.to_owned()) } else { error.into() }
+    })?;
+    let (is_allowed, advice) = match schema {
+        Schema::Current | Schema::Ahead => (functions::may_be_called(connection).await?, NOT_GRANTED),
+        Schema::Behind(_) => (may_migrate(connection).await?, NOT_OWNER),
+        Schema::Newer => return Ok(schema),
+    };
+    if is_allowed { Ok(schema) } else { Err(StoreError::Unusable(advice.to_owned())) }
+}
+
+async fn how_far(connection: &mut PgConnection) -> sqlx::Result<Schema> {
     let is_there: bool =
         sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
     let applied: HashSet<i64> = if is_there {
@@ -75,6 +102,20 @@ async fn look(connection: &mut PgConnection) -> Result<Schema, StoreError> {
         (true, true) => Schema::Ahead,
         (true, false) => Schema::Newer,
     })
+}
+
+/// Whether the present role may make tables here, and owns those that are there.
+async fn may_migrate(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let statement = "
+        select coalesce(has_schema_privilege(current_schema(), 'create'), false)
+            and not exists (
+                select
+                from pg_class
+                where relname = '_sqlx_migrations'
+                  and relnamespace = current_schema()::regnamespace
+                  and not pg_has_role(relowner, 'usage')
+            )";
+    sqlx::query_scalar(statement).fetch_one(connection).await
 }
 
 impl Store {
@@ -132,10 +173,7 @@ async fn run(own: &PgPool) -> Result<(), StoreError> {
     };
     done.map_err(|error| {
         if is_forbidden(&error) {
-            return StoreError::Unusable(
-                "the role may not bring the schema up to date (SQLSTATE 42501); run sobot-hook migrate as its owner"
-                    .to_owned(),
-            );
+            return StoreError::Unusable(NOT_OWNER.to_owned());
         }
         match StoreError::from(error) {
             StoreError::Held => StoreError::Away("another process is migrating, or holds a table".to_owned()),

@@ -15,7 +15,7 @@ const IDLE_TIME: Duration = Duration::from_mins(1);
 /// The connection of one writer, opened when it is needed.
 #[derive(Debug)]
 pub struct Session {
-    store: Store,
+    pub(super) store: Store,
     pub(super) months: Months,
     idle: Option<Own>,
 }

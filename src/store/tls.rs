@@ -7,14 +7,15 @@
 
 use std::io::ErrorKind;
 
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::postgres::PgSslMode;
+use sqlx::{Connection, PgConnection};
 
 use super::error::StoreError;
+use super::way::Way;
 
-/// A new connection with the options of a pool. Once TLS has turned out to be in the way, the pool does without it, too.
-pub async fn connect(pool: &PgPool) -> Result<PgConnection, StoreError> {
-    let options = pool.connect_options();
+/// A new connection. Once TLS has turned out to be a hindrance, all later ones do without it, too.
+pub async fn connect(way: &Way) -> Result<PgConnection, StoreError> {
+    let options = way.options();
     let error = match PgConnection::connect_with(&options).await {
         Ok(connection) => return Ok(connection),
         Err(error) => error,
@@ -23,12 +24,12 @@ pub async fn connect(pool: &PgPool) -> Result<PgConnection, StoreError> {
     if !matches!(options.get_ssl_mode(), PgSslMode::Prefer) {
         return Err(StoreError::Away(advice));
     }
-    let plain = PgConnectOptions::clone(&options).ssl_mode(PgSslMode::Disable);
+    let plain = options.ssl_mode(PgSslMode::Disable);
     // A server that insists on TLS refuses this; then the failure of TLS is the reason to tell.
     let connected = PgConnection::connect_with(&plain).await;
     let connection = connected.map_err(|_| StoreError::Away(advice.clone()))?;
     tracing::warn!("the connection to PostgreSQL is not encrypted: {advice}");
-    pool.set_connect_options(plain);
+    way.set_options(plain);
     Ok(connection)
 }
 

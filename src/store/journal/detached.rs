@@ -15,21 +15,6 @@ pub struct Leaving {
     pub is_pending: bool,
 }
 
-/// A month has been attached: one that was there already, or a new one.
-pub async fn attached(connection: &mut PgConnection, month: &str, was_there: bool) -> Result<(), StoreError> {
-    if was_there {
-        sqlx::query!(
-            "insert into detached_months (name, fate) values ($1, 'keep') on conflict (name) do nothing",
-            month
-        )
-        .execute(connection)
-        .await?;
-    } else {
-        forget(connection, month).await?;
-    }
-    Ok(())
-}
-
 /// What an earlier run has not finished. PostgreSQL detaches no month while another one is pending: that comes first.
 pub async fn left_over(connection: &mut PgConnection) -> Result<Vec<Leaving>, StoreError> {
     forget_untouched(connection).await?;

@@ -3,14 +3,35 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::row;
 use crate::event::Event;
 use crate::ids::EventKey;
 use crate::store::error::StoreError;
+use crate::store::function::{Function, Rights};
+use crate::store::row::{RowType, row};
+
+row! {
+    /// When an event without a time was received.
+    #[derive(Debug, Clone, Copy)]
+    pub struct FirstReceiptRow<'e> as "first_receipt_row" {
+        user_id: &'e str,
+        event_key: &'e [u8],
+        occurred_at: DateTime<Utc>,
+    }
+}
+
+pub const FIRST_RECEIPT: RowType = RowType::of::<FirstReceiptRow<'_>>();
+
+/// Remembers receipts unless earlier ones are known, and returns those that hold.
+pub static FIRST_RECEIPTS: LazyLock<Function> = LazyLock::new(|| {
+    let body = include_str!("first_receipts.sql");
+    Function::of_arrays("first_receipts", Rights::Owner, &[("rows", &FIRST_RECEIPT)], "setof first_receipts", body)
+});
 
 /// A batch in which every event has its time.
 #[derive(Debug)]
@@ -91,24 +112,17 @@ async fn remember(
     batch: &[&Event],
     timeless: &BTreeMap<(&str, EventKey), usize>,
 ) -> Result<HashMap<(String, EventKey), DateTime<Utc>>, StoreError> {
-    let users: Vec<&str> = timeless.keys().map(|(user, _)| *user).collect();
-    let keys: Vec<&[u8]> = timeless.keys().map(|(_, key)| key.0.as_slice()).collect();
-    let times: Vec<DateTime<Utc>> = timeless.values().map(|index| batch[*index].received_at).collect();
-    // Setting the row to itself makes it part of what is returned.
-    let rows = sqlx::query!(
-        r#"
-        insert into first_receipts as first (user_id, event_key, occurred_at)
-        select * from unnest($1::text[], $2::bytea[], $3::timestamptz[])
-        on conflict (user_id, event_key) do update
-        set occurred_at = first.occurred_at
-        returning user_id, event_key, occurred_at
-        "#,
-        &users as _,
-        &keys as _,
-        &times,
-    )
-    .fetch_all(connection)
-    .await?;
+    let rows = timeless.iter().map(|((user_id, key), index)| FirstReceiptRow {
+        user_id,
+        event_key: &key.0,
+        occurred_at: batch[*index].received_at,
+    });
+    let statement = format!("select user_id, event_key, occurred_at from {}($1)", FIRST_RECEIPTS.name);
+    let first = sqlx::query_as::<_, (String, Vec<u8>, DateTime<Utc>)>(AssertSqlSafe(statement));
+    let first = first.bind(rows.collect::<Vec<_>>()).fetch_all(connection).await?;
     let known = |key: Vec<u8>| key.try_into().ok().map(EventKey);
-    Ok(rows.into_iter().filter_map(|row| Some(((row.user_id, known(row.event_key)?), row.occurred_at))).collect())
+    Ok(first
+        .into_iter()
+        .filter_map(|(user_id, key, occurred_at)| Some(((user_id, known(key)?), occurred_at)))
+        .collect())
 }

@@ -8,8 +8,8 @@ mod retention;
 mod row;
 mod told;
 
-pub use first_receipts::{Earlier, Settled, settle};
-pub use months::Months;
+pub use first_receipts::{Earlier, FIRST_RECEIPT, FIRST_RECEIPTS, Settled, settle};
+pub use months::{MAKE_MONTH, Months};
 pub use retention::Witnesses;
 pub use row::{EventRow, distinct};
 pub use told::{RECALLED, from_folded, recall};

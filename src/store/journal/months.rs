@@ -3,19 +3,28 @@
 //! A month is made as a table of its own and then attached, which on the journal takes a lock that neither
 //! readers nor writers nor a running dump wait for. `create table … partition of` would wait for all of
 //! them, and every writer behind it.
+//!
+//! A function does it, with the rights of the role that owns the journal: a service that only calls and reads may need a
+//! new month, too.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Datelike, Months as MonthCount, NaiveDate, Utc};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::detached;
 use crate::event::Event;
 use crate::store::error::StoreError;
+use crate::store::function::{Function, Rights};
 
-/// Serialises the making and dropping of months between processes; any constant will do.
+/// Serialises the making and dropping of months between processes; any constant will do. `make_month.sql` has it, too.
 pub const LOCK: i64 = 0x0073_6f62_6f74;
+
+/// Makes a month unless it exists. As a statement of its own it is a transaction of its own.
+pub static MAKE_MONTH: LazyLock<Function> = LazyLock::new(|| {
+    Function::new("make_month", Rights::Owner, "month date", "boolean", include_str!("make_month.sql"))
+});
 
 /// The first month with a partition of its own; what is older rests in `events_before_2016_04`.
 const FIRST: (i32, u32) = (2016, 4);
@@ -72,35 +81,10 @@ fn month(at: DateTime<Utc>) -> Option<NaiveDate> {
 }
 
 async fn create(connection: &mut PgConnection, month: NaiveDate) -> Result<(), StoreError> {
-    let name = month.format("events_%Y_%m");
-    let next = month + MonthCount::new(1);
-    let mut transaction = connection.begin().await?;
-    // Attaching waits for whoever reads the month, or analyses the journal. Others must not wait for that.
-    transaction.execute("set local lock_timeout = '100ms'").await?;
-    sqlx::query!("select pg_advisory_xact_lock($1)", LOCK).fetch_one(&mut *transaction).await?;
-    let found = sqlx::query!(
-        r#"
-        select to_regclass($1::text) is not null as "is_there!",
-               exists (select from pg_inherits where inhrelid = to_regclass($1::text)) as "is_attached!"
-        "#,
-        name.to_string()
-    )
-    .fetch_one(&mut *transaction)
-    .await?;
-    if !found.is_attached {
-        // One that somebody has detached comes back with all that it holds.
-        let statements = [
-            format!("create table if not exists {name} (like events including all)"),
-            format!(
-                "alter table events attach partition {name} for values from ('{month} 00:00:00+00') to ('{next} 00:00:00+00')"
-            ),
-        ];
-        for statement in statements {
-            sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
-        }
-        detached::attached(&mut transaction, &name.to_string(), found.is_there).await?;
-        tracing::info!(partition = %name, "made a month of the journal");
+    let statement = format!("select {}($1)", MAKE_MONTH.name);
+    let is_new: bool = sqlx::query_scalar(AssertSqlSafe(statement)).bind(month).fetch_one(connection).await?;
+    if is_new {
+        tracing::info!(partition = %month.format("events_%Y_%m"), "made a month of the journal");
     }
-    transaction.commit().await?;
     Ok(())
 }
