@@ -181,17 +181,26 @@ create index on quarantine (received_at);
 
 comment on table quarantine is 'Bodies that are no JSON, or that PostgreSQL refused: whole, with the reason.';
 
--- From when on the journal is whole: set when retention drops a month. Before it, state knows things that the
+-- From when on the journal is whole: set before retention drops a month. Before it, state knows things that the
 -- journal can no longer tell.
 create table journal_horizon (
     id        boolean primary key default true check (id),
     begins_at timestamptz not null
 );
 
+-- Retention drops what it has detached itself, whenever it comes to it; what somebody else has detached it never drops.
+create table detached_months (
+    name text collate "C" primary key,
+    fate text not null check (fate in ('drop', 'keep'))
+);
+
+comment on table detached_months is 'Internal: months that retention takes out of the journal.';
+comment on column detached_months.fate is 'drop: retention is detaching it and drops it. keep: somebody had detached it, and a late event has brought it back: retention detaches it again and leaves it.';
+
 -- What `migrate` has installed beside the tables, and which release calls it: the last two are kept.
 create table installed_functions (
-    name         text        not null,
-    release      text        not null,
+    name         text        not null collate "C",
+    release      text        not null collate "C",
     installed_at timestamptz not null default now(),
     primary key (name, release)
 );

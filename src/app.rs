@@ -58,6 +58,8 @@ impl App {
             Some(store) => store,
             None => Store::connect_lazily(NOWHERE, config.database.max_connections, CONNECT_TIMEOUT)?,
         };
+        upkeep::check(&store, config.retention).await?;
+        store.limit_quarantine(config.retention.quarantine_max_bytes);
         let spool = Spool::open(&config.storage.data_dir, config.spool.max_bytes).await;
         if let Err(error) = spool.check() {
             tracing::error!(%error, "while PostgreSQL is away, requests will be refused");
@@ -105,11 +107,14 @@ impl App {
             let _ = stopping.wait_for(|stopped| *stopped).await;
         };
         let (private_server, reached) = PrivateServer::host(&config, store.clone(), Arc::clone(&circuit), server);
-        let intake = Arc::new(Intake::start(&store, &spool, circuit, reached));
+        let intake = Arc::new(Intake::start(&store, &spool, Arc::clone(&circuit), reached));
         let public_limits =
             Limits { max_connections: config.http.max_connections, grace: config.http.request_timeout() };
-        let upkeep = tokio::spawn(upkeep::run(store.clone(), config.retention.events_months));
-        let pages = tokio::spawn(pages::remember(store.clone()));
+        let (retention, jobs_store) = (config.retention, store.clone());
+        let jobs = tokio::spawn(async move {
+            circuit.until_closed().await;
+            tokio::join!(upkeep::run(jobs_store.clone(), retention), pages::remember(jobs_store));
+        });
         let place = if config.database.url.is_empty() { "private".to_owned() } else { store.place() };
         let data_path = std::path::absolute(&config.storage.data_dir)?;
         let public_doors = public_doors(config, &intake, &spool);
@@ -129,8 +134,7 @@ impl App {
             tracing::info!("stopping");
             stopped.send_replace(true);
         });
-        upkeep.abort();
-        pages.abort();
+        jobs.abort();
         intake.close().await;
         store.close().await;
         private_server.stop().await;

@@ -151,7 +151,11 @@ async fn every_metric_is_listed_with_its_type_and_labels_and_described() {
     let database = Database::create().await;
     let service = Service::start(&database.url);
     assert_eq!(service.post(message("2", "1", "m", clock::now().timestamp_millis(), "x")).await.0, 200);
-    until("all is stored", async || service.metrics().await.contains("page_last_event_age_seconds{")).await;
+    until("all is measured", async || {
+        let metrics = service.metrics().await;
+        metrics.contains("page_last_event_age_seconds{") && metrics.contains("sobot_hook_quarantine_bytes ")
+    })
+    .await;
     let listed = table("| metric | type | labels | meaning |").into_iter().map(|row| {
         let metric = (code(row[0]).next().unwrap().to_owned(), row[1].to_owned());
         (metric, code(row[2]).map(str::to_owned).collect())

@@ -55,6 +55,12 @@ impl Config {
             ("database.max_connections", u64::from(self.database.max_connections), 6, 1_000),
             // A body that is allowed must fit.
             ("spool.max_bytes", self.spool.max_bytes, 2 * self.http.body_limit_bytes as u64, 1 << 40),
+            (
+                "retention.quarantine_max_bytes",
+                self.retention.quarantine_max_bytes,
+                2 * self.http.body_limit_bytes as u64,
+                1 << 40,
+            ),
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

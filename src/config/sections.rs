@@ -61,11 +61,14 @@ pub struct Spool {
     pub max_bytes: u64,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     /// 0 keeps all.
     pub events_months: u32,
+    /// 0 keeps all.
+    pub quarantine_days: u32,
+    pub quarantine_max_bytes: u64,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

@@ -2,7 +2,8 @@
 //! only the drain asks whether it is back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
 
 use crate::store::StoreError;
 
@@ -23,13 +24,13 @@ pub enum DatabaseState {
 #[derive(Debug)]
 pub struct Circuit {
     is_open: AtomicBool,
-    state: Mutex<DatabaseState>,
+    state: watch::Sender<DatabaseState>,
 }
 
 impl Default for Circuit {
     /// Open until the drain has got through.
     fn default() -> Self {
-        Self { is_open: AtomicBool::new(true), state: Mutex::new(DatabaseState::Starting) }
+        Self { is_open: AtomicBool::new(true), state: watch::Sender::new(DatabaseState::Starting) }
     }
 }
 
@@ -40,7 +41,13 @@ impl Circuit {
     }
 
     pub fn state(&self) -> DatabaseState {
-        self.lock().clone()
+        self.state.borrow().clone()
+    }
+
+    /// Waits until PostgreSQL takes events.
+    pub async fn until_closed(&self) {
+        // The sender is this very circuit's.
+        let _ = self.state.subscribe().wait_for(|state| *state == DatabaseState::Ok).await;
     }
 
     /// PostgreSQL has failed.
@@ -49,31 +56,23 @@ impl Circuit {
             StoreError::Unusable(advice) => DatabaseState::Unusable(advice.clone()),
             _ => DatabaseState::Away,
         };
-        let mut state = self.lock();
-        if *state != now {
-            tracing::error!(%reason, "PostgreSQL does not take events; they go to the spool");
-            *state = now;
-        }
         self.is_open.store(true, Ordering::Release);
+        if self.state.send_replace(now.clone()) != now {
+            tracing::error!(%reason, "PostgreSQL does not take events; they go to the spool");
+        }
     }
 
     /// PostgreSQL is there, but so many migrations behind.
     pub fn await_migrations(&self, pending: usize) {
-        *self.lock() = DatabaseState::Behind(pending);
         self.is_open.store(true, Ordering::Release);
+        self.state.send_replace(DatabaseState::Behind(pending));
     }
 
     /// PostgreSQL takes events.
     pub fn close(&self) {
-        let mut state = self.lock();
-        if *state != DatabaseState::Ok {
-            tracing::info!("PostgreSQL takes events");
-            *state = DatabaseState::Ok;
-        }
         self.is_open.store(false, Ordering::Release);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, DatabaseState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        if self.state.send_replace(DatabaseState::Ok) != DatabaseState::Ok {
+            tracing::info!("PostgreSQL takes events");
+        }
     }
 }

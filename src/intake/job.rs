@@ -40,6 +40,9 @@ pub enum Refusal {
     /// Nothing new is taken any more.
     #[error("shutting down")]
     Closed,
+    /// It is no JSON, and the quarantine holds as much as it may.
+    #[error("the quarantine is full")]
+    QuarantineFull,
     /// Neither PostgreSQL nor the spool could take it.
     #[error("neither the database nor the spool takes it")]
     Away,

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::circuit::{Circuit, DatabaseState};
 use super::drain::Drain;
-use super::job::{Job, Refusal, Room, Submission};
+use super::job::{Job, Parsed, Refusal, Room, Submission};
 use super::writer::Writer;
 use crate::spool::Spool;
 use crate::store::Store;
@@ -26,6 +26,7 @@ const WRITERS: usize = 2;
 /// Takes requests and has them written.
 #[derive(Debug)]
 pub struct Intake {
+    store: Store,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     room: Arc<Semaphore>,
     circuit: Arc<Circuit>,
@@ -57,6 +58,7 @@ impl Intake {
             tasks.push(tokio::spawn(writer.run(Arc::clone(&waiting), under_way.clone())));
         }
         Self {
+            store: store.clone(),
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
             circuit,
@@ -77,8 +79,16 @@ impl Intake {
     /// Queues a request and waits until everything in it is committed.
     ///
     /// # Errors
-    /// Not everything is committed; the request may be repeated as it is.
+    /// Not everything is committed; the request may be repeated as it is, unless it is no JSON and not to be kept.
     pub async fn submit(&self, submission: Submission, mut room: Room) -> Result<(), Refusal> {
+        // Before it is counted: whoever goes away meanwhile has not come.
+        if let Parsed::Unreadable(_) = submission.content
+            && !self.store.reserve_quarantine(submission.body.len()).await
+        {
+            metrics::received(Origin::Webhook, submission.events());
+            metrics::event("any", Outcome::Refused, submission.events());
+            return Err(Refusal::QuarantineFull);
+        }
         let (done, outcome) = oneshot::channel();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Refusal::Closed)?;
         let events = submission.events();

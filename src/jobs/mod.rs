@@ -1,6 +1,7 @@
-//! What is done beside receiving: state from the journal, another try for the quarantine, the journal's months, the pages
-//! that have been heard.
+//! What is done beside receiving: state from the journal, another try for the quarantine, that neither journal nor quarantine
+//! grow for ever, and which pages have been heard.
 
+mod agreed_time;
 pub mod pages;
 pub mod rebuild;
 pub mod replay;

@@ -18,9 +18,6 @@ const RETRY: Duration = Duration::from_mins(1);
 /// Reads once when each page was heard last, as soon as PostgreSQL tells.
 pub async fn remember(store: Store) {
     for days in DAYS.into_iter().cycle() {
-        while store.session().look().await.is_err() {
-            tokio::time::sleep(RETRY).await;
-        }
         let now = clock::now();
         match store.pages_heard(now - Days::new(days)).await {
             Ok(pages) => {

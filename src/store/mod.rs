@@ -2,8 +2,8 @@
 //! transaction of its own; missing months and first receipts are committed before it. Each table that batches write has
 //! a folder: its row, the SQL that writes it, and what else is asked of this table alone.
 //!
-//! Guarantees: what [`Session::commit`] has answered with `Ok` is committed (and on disk, as PostgreSQL's
-//! `synchronous_commit` is never turned off); on any `Err` nothing of the batch counts as stored. Each
+//! Guarantees: what [`Session::commit`] has answered with `Ok` is committed and on disk (`synchronous_commit` is never off
+//! in our sessions, whatever others have set); on any `Err` nothing of the batch counts as stored. Each
 //! statement writes one table, its rows in one order, the tables in one fixed order: so two writers, or
 //! two processes, wait for each other but cannot deadlock.
 
@@ -18,6 +18,7 @@ mod place;
 mod pool;
 mod pooler;
 mod quarantine;
+mod quarantine_limit;
 mod row;
 mod schema;
 mod session;
@@ -33,6 +34,7 @@ mod way;
 
 pub use commit::{Batch, Committed};
 pub use error::StoreError;
+pub use journal::Witnesses;
 pub use pool::{CONNECT_TIMEOUT, Store};
 pub use quarantine::{Quarantined, QuarantinedBody};
 pub use schema::Schema;

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::error::StoreError;
 use super::pooler::Guard;
+use super::quarantine_limit::Limit;
 use super::tls;
 use super::way::Way;
 
@@ -25,9 +26,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Of the connections that are allowed, the sessions of two writers and of the drain.
 const SESSIONS: u32 = 3;
 
-/// What a closed connection has left behind must not hold its locks for long; and a wait for a lock must not look like
-/// refused data.
-const SETTINGS: &str = "set statement_timeout = '3s'; set lock_timeout = 0";
+/// What a closed connection has left behind must not hold its locks for long; a wait for a lock must not look like refused
+/// data; and a commit is on disk. A role, a database or the server may say `synchronous_commit = off`: then it is `local`
+/// here. What is stronger stays. It is set in any case, so that a server that reads its configuration again changes nothing.
+const SETTINGS: &str = "
+    set statement_timeout = '3s';
+    set lock_timeout = 0;
+    select set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'local'), false)";
 
 /// The database: a pool for questions and commands, and sessions for writers.
 #[derive(Debug, Clone)]
@@ -35,6 +40,7 @@ pub struct Store {
     pub(super) pool: PgPool,
     way: Arc<Way>,
     guard: Arc<Guard>,
+    pub(super) quarantine: Arc<Limit>,
 }
 
 impl Store {
@@ -61,7 +67,7 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, way, guard })
+        Ok(Self { pool, way, guard, quarantine: Arc::default() })
     }
 
     /// A new connection with the settings of a writer.

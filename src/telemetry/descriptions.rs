@@ -2,11 +2,12 @@
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
-const COUNTERS: [(&str, &str); 4] = [
+const COUNTERS: [(&str, &str); 5] = [
     ("sobot_hook_requests_total", "Requests answered on http.listen, by status."),
     ("sobot_hook_turned_away_total", "Requests that the webhook let nobody in for, by the reason."),
     ("sobot_hook_events_received_total", "Events that came in, from the webhook or again from the spool."),
     ("sobot_hook_events_total", "What became of the events, by kind and outcome."),
+    ("sobot_hook_quarantine_refused_total", "Bodies that were not JSON and not kept: the quarantine was full."),
 ];
 
 const GAUGES: [(&str, &str); 8] = [
@@ -17,7 +18,7 @@ const GAUGES: [(&str, &str); 8] = [
     ("sobot_hook_spool_max_bytes", "Bytes that may wait in the spool (spool.max_bytes)."),
     ("sobot_hook_spool_age_seconds", "How long the oldest body has been waiting in the spool; 0 when none waits."),
     ("sobot_hook_database_away", "1 after PostgreSQL has failed to take an event, 0 as soon as it takes one again."),
-    ("sobot_hook_page_last_event_age_seconds", "Seconds since an event of the page last reached PostgreSQL."),
+    ("sobot_hook_quarantine_bytes", "Size of the quarantine, measured once a minute."),
 ];
 
 const HISTOGRAMS: [(&str, &str); 2] = [
@@ -25,7 +26,16 @@ const HISTOGRAMS: [(&str, &str); 2] = [
     ("sobot_hook_commit_seconds", "Duration of a transaction, including retries; beyond 2 s its events are spooled."),
 ];
 
-/// Describes them all to the recorder.
+/// Has a recorder of its own.
+const PAGES: (&str, &str) =
+    ("sobot_hook_page_last_event_age_seconds", "Seconds since an event of the page last reached PostgreSQL.");
+
+/// Describes the pages' gauge to its recorder.
+pub fn describe_pages() {
+    describe_gauge!(PAGES.0, PAGES.1);
+}
+
+/// Describes all others to the recorder.
 pub fn describe() {
     for (name, help) in COUNTERS {
         describe_counter!(name, help);

@@ -23,7 +23,7 @@ pub enum Outcome {
     Quarantined,
     /// Its body is in the spool, and will be received from there.
     Spooled,
-    /// It was answered with 503.
+    /// It was answered with 503; or with 400, and the quarantine is full.
     Refused,
 }
 
@@ -67,6 +67,9 @@ impl TurnedAway {
 
 /// Pages whose last event is remembered; an installation has a handful.
 const MAX_PAGES: usize = 1_000;
+
+/// A page that has been silent for so long is forgotten: 90 days. Whoever watches it has had time to see that.
+const PAGE_MEMORY: Duration = Duration::from_hours(90 * 24);
 
 /// When each page's last event came.
 static PAGES: LazyLock<Mutex<HashMap<String, Heard>>> = LazyLock::new(Mutex::default);
@@ -117,6 +120,7 @@ fn begin_at_zero() {
             event(kind.as_str(), outcome, 0);
         }
     }
+    counter!("sobot_hook_quarantine_refused_total").absolute(0);
     received(Origin::Webhook, 0);
     received(Origin::Spool, 0);
 }
@@ -124,14 +128,38 @@ fn begin_at_zero() {
 /// Everything as Prometheus text.
 #[must_use]
 pub fn render(handle: &PrometheusHandle) -> String {
-    for (page, heard) in PAGES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        let age = heard.noted_at.elapsed() + heard.age;
-        gauge!("sobot_hook_page_last_event_age_seconds", "page_id" => page.clone()).set(age.as_secs_f64());
-    }
     // The process's own figures: CPU, memory, file descriptors.
     Collector::default().collect();
     handle.run_upkeep();
-    handle.render()
+    let pages = pages(&mut PAGES.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+    handle.render() + &pages
+}
+
+/// The pages as Prometheus text, without those that have been silent for too long. Each time by a recorder of its own:
+/// one that lasts would show a forgotten page for ever.
+fn pages(heard: &mut HashMap<String, Heard>, now: Instant) -> String {
+    let age = |heard: &Heard| now.duration_since(heard.noted_at) + heard.age;
+    heard.retain(|_, heard| age(heard) < PAGE_MEMORY);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        descriptions::describe_pages();
+        for (page, heard) in heard {
+            let age = age(heard).as_secs_f64();
+            gauge!("sobot_hook_page_last_event_age_seconds", "page_id" => page.clone()).set(age);
+        }
+    });
+    recorder.handle().render()
+}
+
+/// A body that is no JSON found the quarantine full.
+pub fn quarantine_refused() {
+    counter!("sobot_hook_quarantine_refused_total").increment(1);
+}
+
+/// The quarantine has been measured.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub fn quarantine(bytes: u64) {
+    gauge!("sobot_hook_quarantine_bytes").set(bytes as f64);
 }
 
 /// A request was answered.
@@ -205,4 +233,22 @@ pub fn waiting(requests: usize, spool_entries: u64, spool_bytes: u64, spool_age:
     gauge!("sobot_hook_spool_bytes").set(spool_bytes as f64);
     gauge!("sobot_hook_spool_age_seconds").set(spool_age.as_secs_f64());
     gauge!("sobot_hook_database_away").set(f64::from(u8::from(is_database_away)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_silent_for_long_disappears() {
+        let start = Instant::now();
+        let day = |days: u32| start + days * Duration::from_hours(24);
+        let heard = |noted_at| Heard { noted_at, age: Duration::ZERO };
+        let mut seen = HashMap::from([("quiet".to_owned(), heard(start)), ("busy".to_owned(), heard(day(60)))]);
+        let text = pages(&mut seen, day(89));
+        assert!(text.contains("{page_id=\"quiet\"} 7689600\n") && text.contains("{page_id=\"busy\"}"), "{text}");
+        let text = pages(&mut seen, day(90));
+        assert!(!text.contains("quiet") && text.contains("{page_id=\"busy\"} 2592000\n"), "{text}");
+        assert_eq!(seen.len(), 1);
+    }
 }

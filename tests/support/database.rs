@@ -96,8 +96,13 @@ pub struct Database {
 
 impl Database {
     pub async fn create() -> Self {
+        Self::create_with("").await
+    }
+
+    /// With options of `create database`.
+    pub async fn create_with(options: &str) -> Self {
         let server = Server::shared();
-        let url = create(&server).await;
+        let url = create_with(&server, options).await;
         let pool = connect(&url);
         Self { url, pool, _server: server }
     }
@@ -121,9 +126,13 @@ impl Database {
 
 /// Makes a database and tells its URL.
 pub async fn create(server: &Server) -> String {
+    create_with(server, "").await
+}
+
+async fn create_with(server: &Server, options: &str) -> String {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     let admin = connect(&server.url("postgres"));
-    admin.execute(AssertSqlSafe(format!("create database {name}"))).await.unwrap();
+    admin.execute(AssertSqlSafe(format!("create database {name} {options}"))).await.unwrap();
     admin.close().await;
     server.url(&name)
 }

@@ -16,6 +16,9 @@ pub enum WebhookError {
     /// The body is not one JSON document. It is in quarantine.
     #[error("{0}; the bytes are kept in quarantine")]
     NotJson(String),
+    /// The same, and the quarantine is full.
+    #[error("{0}; the bytes are not kept, because the quarantine is full (retention.quarantine_max_bytes)")]
+    NotKept(String),
     /// The sender is not on the allow-list.
     #[error("this address may not post here (webhook.allow_from)")]
     Forbidden,
@@ -45,7 +48,9 @@ impl WebhookError {
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Server(error) => error.status_and_code(),
-            Self::NotJson(_) => (StatusCode::BAD_REQUEST, "not_json"),
+            Self::NotJson(_) | Self::NotKept(_) | Self::NotStored(Refusal::QuarantineFull) => {
+                (StatusCode::BAD_REQUEST, "not_json")
+            }
             Self::Forbidden => (StatusCode::FORBIDDEN, "address_not_allowed"),
             Self::WrongVerifyToken => (StatusCode::FORBIDDEN, "wrong_verify_token"),
             Self::BadSignature => (StatusCode::UNAUTHORIZED, "bad_signature"),

@@ -11,7 +11,7 @@ use super::error::WebhookError;
 use super::state::WebhookState;
 use super::verified::Verified;
 use crate::http::server::ServerError;
-use crate::intake::{Parsed, Submission};
+use crate::intake::{Parsed, Refusal, Submission};
 
 /// Longer bodies are read on a thread that may take its time: two megabytes of the worst take some hundredths
 /// of a second, and everyone else is served meanwhile.
@@ -28,10 +28,11 @@ pub async fn receive(
         Parsed::Unreadable(reason) => Err(WebhookError::NotJson(reason.clone())),
     };
     // The write goes on even when nobody waits for it any more.
-    timeout_at(verified.deadline, webhook.intake.submit(submission, verified.room))
-        .await
-        .map_err(|_| WebhookError::Timeout)??;
-    answer
+    let stored = timeout_at(verified.deadline, webhook.intake.submit(submission, verified.room)).await;
+    match (answer, stored.map_err(|_| WebhookError::Timeout)?) {
+        (Err(WebhookError::NotJson(reason)), Err(Refusal::QuarantineFull)) => Err(WebhookError::NotKept(reason)),
+        (answer, stored) => stored.map_err(WebhookError::from).and(answer),
+    }
 }
 
 async fn read(body: Bytes, received_at: DateTime<Utc>) -> Result<Submission, WebhookError> {

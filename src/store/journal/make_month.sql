@@ -1,21 +1,29 @@
 -- Makes the partition of a month, given by its first day, and says whether it was missing.
 declare
-    name       text := to_char(month, '"events_"YYYY_MM');
-    first_day  text := to_char(month, 'YYYY-MM-DD');
-    next_month text := to_char(month + interval '1 month', 'YYYY-MM-DD');
+    partition_name text    := to_char(month, '"events_"YYYY_MM');
+    first_day      text    := to_char(month, 'YYYY-MM-DD');
+    next_month     text    := to_char(month + interval '1 month', 'YYYY-MM-DD');
+    was_there      boolean;
 begin
     -- Attaching waits for whoever reads the month, or analyses the journal. Others must not wait for that.
     set local lock_timeout = '100ms';
-    -- Serialises the making of months between processes; any constant will do.
+    -- Serialises the making and dropping of months between processes: LOCK in months.rs.
     perform pg_advisory_xact_lock(495789961076);
-    if exists (select from pg_inherits where inhrelid = to_regclass(name)) then
+    if exists (select from pg_inherits where inhrelid = to_regclass(partition_name)) then
         return false;
     end if;
+    was_there := to_regclass(partition_name) is not null;
     -- One that somebody has detached comes back with all that it holds.
-    execute format('create table if not exists %I (like events including all)', name);
+    execute format('create table if not exists %I (like events including all)', partition_name);
     execute format(
         'alter table events attach partition %I for values from (%L) to (%L)',
-        name, first_day || ' 00:00:00+00', next_month || ' 00:00:00+00'
+        partition_name, first_day || ' 00:00:00+00', next_month || ' 00:00:00+00'
     );
+    -- It stays theirs: retention does not drop it.
+    if was_there then
+        insert into detached_months (name, fate) values (partition_name, 'keep') on conflict do nothing;
+    else
+        delete from detached_months where name = partition_name;
+    end if;
     return true;
 end

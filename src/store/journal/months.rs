@@ -18,6 +18,10 @@ use crate::event::Event;
 use crate::store::error::StoreError;
 use crate::store::function::{Function, Rights};
 
+/// Serialises the making and dropping of months between processes; any constant will do. `make_month.sql`
+/// takes it, too.
+pub const LOCK: i64 = 0x0073_6f62_6f74;
+
 /// Makes a month unless it exists. As a statement of its own it is a transaction of its own.
 pub static MAKE_MONTH: LazyLock<Function> = LazyLock::new(|| {
     Function::new("make_month", Rights::Owner, "month date", "boolean", include_str!("make_month.sql"))

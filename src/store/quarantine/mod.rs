@@ -1,6 +1,9 @@
 //! `quarantine`: bodies that could not become events, whole, with the reason.
 
+mod room;
+
 use chrono::{DateTime, Utc};
+use sqlx::Executor;
 
 use crate::store::error::StoreError;
 use crate::store::pool::Store;
@@ -34,6 +37,19 @@ pub struct QuarantinedBody {
 }
 
 impl Store {
+    /// Drops what was received before a time, replayed or not, and tells how many bodies that were.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn drop_quarantined(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        transaction.execute("set local statement_timeout = 0").await?;
+        let dropped = sqlx::query!("delete from quarantine where received_at < $1", before);
+        let bodies = dropped.execute(&mut *transaction).await?.rows_affected();
+        transaction.commit().await?;
+        Ok(bodies)
+    }
+
     /// The next body after `after` that has not been replayed: this one alone if `id` is given, otherwise of
     /// those received at or after `since`.
     ///
