@@ -28,12 +28,12 @@ pub fn check(url: &str) -> Result<(), ConfigError> {
 fn is_plain(rest: &str) -> bool {
     let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = place.split_once('/').unwrap_or((place, ""));
-    // `user:pass?word@host/database` has no such parameters.
-    let is_parameter = |part: &str| part.split_once('=').is_some_and(|(name, _)| !name.contains('@'));
+    // `user:pass?word@host/database` has a parameter of this name, which there is not.
+    let is_named = |part: &str| !part.split('=').next().unwrap_or_default().contains('@');
     !rest.contains('#')
         && authority.matches('@').count() <= 1
         && !database.contains(['@', '/'])
-        && parameters.split('&').all(|part| part.is_empty() || is_parameter(part))
+        && parameters.split('&').all(is_named)
         && has_whole_escapes(rest)
 }
 
@@ -75,7 +75,7 @@ mod tests {
             "postgres://me@db",
             "postgres://me:hid%40%23den@db:5432/x?sslmode=verify-full&sslrootcert=/etc/ssl/a@b.pem",
             "postgresql://me:pass:word@[fd00::7]:5432/x",
-            "postgres:///x?host=/run/postgresql&user=me@here",
+            "postgres:///x?host=/run/postgresql&user=me@here&",
             "postgres://me@localhost/x?host=/a%20b/socket&port=5432",
         ];
         for url in sound {

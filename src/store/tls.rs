@@ -13,6 +13,9 @@ use sqlx::{Connection, PgConnection};
 use super::error::StoreError;
 use super::way::Way;
 
+/// The SQLSTATE with which PostgreSQL tells a client that `pg_hba.conf` has no place for it.
+const NOT_LET_IN: &str = "28000";
+
 /// A new connection. Once TLS has turned out to be a hindrance, all later ones do without it, too.
 pub async fn connect(way: &Way) -> Result<PgConnection, StoreError> {
     let options = way.options();
@@ -25,9 +28,14 @@ pub async fn connect(way: &Way) -> Result<PgConnection, StoreError> {
         return Err(StoreError::Away(advice));
     }
     let plain = options.ssl_mode(PgSslMode::Disable);
-    // A server that insists on TLS refuses this; then the failure of TLS is the reason to tell.
-    let connected = PgConnection::connect_with(&plain).await;
-    let connection = connected.map_err(|_| StoreError::Away(advice.clone()))?;
+    let connection = match PgConnection::connect_with(&plain).await {
+        Ok(connection) => connection,
+        // It insists on TLS: then that is the reason to tell.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NOT_LET_IN) => {
+            return Err(StoreError::Away(advice));
+        }
+        Err(error) => return Err(error.into()),
+    };
     tracing::warn!("the connection to PostgreSQL is not encrypted: {advice}");
     way.set_options(plain);
     Ok(connection)

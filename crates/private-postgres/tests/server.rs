@@ -240,6 +240,11 @@ async fn works_below_a_directory_that_only_its_owner_may_enter() {
     let server = start(&data).await;
     assert_eq!(ask(&server.url(), "create table t (); select 1"), "1");
     assert_eq!(data.dir.join("postgres").is_symlink(), geteuid().is_root());
+    if let Ok(home) = fs::read_link(data.dir.join("postgres")) {
+        // The account passes through the one to the other; nobody can list either.
+        let modes = [home.parent().unwrap(), &home].map(|dir| fs::metadata(dir).unwrap().mode() & 0o777);
+        assert_eq!(modes, [0o711, 0o700]);
+    }
     assert_eq!(data.options().running(), Some(server.url()));
     server.stop().await;
 
