@@ -5,10 +5,12 @@
 //! and then nothing is said to it. A pooler in session mode is like a server.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use sqlx::{Connection, Executor, PgConnection, Row};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::error::StoreError;
 use super::tls;
@@ -26,6 +28,10 @@ const ROUNDS: usize = 3;
 /// In each round it asks twice in a row: a pooler that hands sessions out in turns gives it another one then.
 const IN_A_ROW: usize = 2;
 
+/// It takes some thirty round trips. A server that is so far away that they take longer is believed to have no pooler: not
+/// to store anything would be worse.
+pub const LIMIT: Duration = Duration::from_secs(3);
+
 /// Looks once, and again after each failure: the pooler may have been set up anew.
 #[derive(Debug, Default)]
 pub struct Guard {
@@ -42,8 +48,13 @@ impl Guard {
         let mut found_kept_at = self.found_kept_at.lock().await;
         let failures = way.failures();
         if *found_kept_at != Some(failures) {
-            if are_sessions_shared(way).await? {
-                return Err(StoreError::Unusable(ADVICE.to_owned()));
+            // The first one finds out about TLS.
+            let first = tls::connect(way).await?;
+            match timeout(LIMIT, are_sessions_shared(way, first)).await {
+                Ok(Ok(false)) => {}
+                Ok(Ok(true)) => return Err(StoreError::Unusable(ADVICE.to_owned())),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => tracing::warn!("PostgreSQL is too far away to find out whether a pooler stands before it"),
             }
             *found_kept_at = Some(failures);
         }
@@ -53,9 +64,8 @@ impl Guard {
 
 /// Whether connections that are open at the same time meet the same session, or one connection another session from
 /// statement to statement. Plain statements prepare nothing, so this leaves nothing behind.
-async fn are_sessions_shared(way: &Way) -> Result<bool, StoreError> {
-    // The first one finds out about TLS.
-    let mut connections = vec![tls::connect(way).await?];
+async fn are_sessions_shared(way: &Way, first: PgConnection) -> Result<bool, StoreError> {
+    let mut connections = vec![first];
     connections.extend(try_join_all((1..CONNECTIONS).map(|_| tls::connect(way))).await?);
     let mut pairs = BTreeSet::new();
     for _ in 0..ROUNDS {

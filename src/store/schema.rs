@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::error::{StoreError, is_forbidden};
 use super::functions;
 use super::pool::{CONNECT_TIMEOUT, Store};
+use super::pooler;
 use super::session::Session;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -22,7 +23,7 @@ const LOCK_TIMEOUT: &str = "set lock_timeout = '5s'";
 const QUESTION_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long it may take to see that no pooler shares our session. No request waits for it.
-const GUARD_LIMIT: Duration = Duration::from_secs(3);
+const GUARD_LIMIT: Duration = pooler::LIMIT.saturating_add(CONNECT_TIMEOUT);
 
 const NOT_OWNER: &str = "the database's schema is not up to date and this role may not change it; run sobot-hook migrate \
     as the role that owns it";
