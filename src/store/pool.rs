@@ -60,7 +60,7 @@ impl Store {
                 let (way, guard) = (Arc::clone(&own_way), Arc::clone(&own_guard));
                 Box::pin(async move {
                     // Quietly, where the pool would log each try; its time limit ends this.
-                    while guard.pass(&way).await.is_err() {
+                    while guard.pass_anew(&way).await.is_err() {
                         sleep(PAUSE).await;
                     }
                     connection.execute(SETTINGS).await.map(drop)

@@ -35,8 +35,16 @@ pub const LIMIT: Duration = Duration::from_secs(3);
 /// Looks once, and again after each failure: the pooler may have been set up anew.
 #[derive(Debug, Default)]
 pub struct Guard {
-    /// How many failures there had been when sessions were last found to be kept.
-    found_kept_at: Mutex<Option<u64>>,
+    last: Mutex<Option<Finding>>,
+}
+
+/// What lets connections pass.
+#[derive(Debug, Clone, Copy)]
+struct Finding {
+    /// How many failures there had been before.
+    failures: u64,
+    /// Nothing was found out: the server is believed to have no pooler before it.
+    is_too_far: bool,
 }
 
 impl Guard {
@@ -45,21 +53,41 @@ impl Guard {
     /// # Errors
     /// It does not; or PostgreSQL is away.
     pub async fn pass(&self, way: &Way) -> Result<(), StoreError> {
-        let mut found_kept_at = self.found_kept_at.lock().await;
-        let failures = way.failures();
-        if *found_kept_at != Some(failures) {
-            // The first one finds out about TLS.
-            let first = tls::connect(way).await?;
-            match timeout(LIMIT, are_sessions_shared(way, first)).await {
-                Ok(Ok(false)) => {}
-                Ok(Ok(true)) => return Err(StoreError::Unusable(ADVICE.to_owned())),
-                Ok(Err(error)) => return Err(error),
-                Err(_) => tracing::warn!("PostgreSQL is too far away to find out whether a pooler stands before it"),
-            }
-            *found_kept_at = Some(failures);
+        let mut last = self.last.lock().await;
+        if last.is_none_or(|finding| finding.failures != way.failures()) {
+            look(&mut last, way).await?;
         }
         Ok(())
     }
+
+    /// As [`Guard::pass`], for those that replace lost connections without counting a failure, as a pool does.
+    ///
+    /// # Errors
+    /// As [`Guard::pass`].
+    pub async fn pass_anew(&self, way: &Way) -> Result<(), StoreError> {
+        let mut last = self.last.lock().await;
+        if last.is_none_or(|finding| finding.failures != way.failures() || !finding.is_too_far) {
+            look(&mut last, way).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn look(last: &mut Option<Finding>, way: &Way) -> Result<(), StoreError> {
+    let failures = way.failures();
+    // The first one finds out about TLS.
+    let first = tls::connect(way).await?;
+    let are_shared = timeout(LIMIT, are_sessions_shared(way, first)).await.ok().transpose()?;
+    if are_shared == Some(true) {
+        *last = None;
+        return Err(StoreError::Unusable(ADVICE.to_owned()));
+    }
+    let is_too_far = are_shared.is_none();
+    if is_too_far {
+        tracing::warn!("PostgreSQL is too far away to find out whether a pooler stands before it");
+    }
+    *last = Some(Finding { failures, is_too_far });
+    Ok(())
 }
 
 /// Whether connections that are open at the same time meet the same session, or one connection another session from
