@@ -13,7 +13,7 @@ use sobot_hook::dialect::webhook::parse;
 use sobot_hook::event::Event;
 use sobot_hook::jobs::rebuild::rebuild;
 use sobot_hook::state::State;
-use sobot_hook::store::{Batch, Scope, Store, StoreError};
+use sobot_hook::store::{Batch, Committed, Fate, Scope, Store, StoreError};
 use sqlx::Executor;
 use support::database::{Database, STATE, text};
 use support::wire::{envelope, event};
@@ -311,7 +311,7 @@ async fn where_an_event_cannot_move_to_its_first_receipt_the_later_time_stands()
         let body = json!({ "sender": { "id": "u" }, "recipient": { "id": "p" }, "postback": {} }).to_string();
         let event = parse(&Bytes::from(body), received_at).unwrap().remove(0);
         let batch = Batch { events: vec![&event], quarantined: Vec::new() };
-        let is_new = store.session().commit(&batch).await.unwrap().is_new;
+        let is_new = is_new(&store.session().commit(&batch).await.unwrap());
         let at = "select string_agg(extract(epoch from occurred_at)::int8::text, ' ') from events";
         let rebuilt = rebuild(&store, Scope::Check, |_, _| (), |difference| eprintln!("{difference:?}")).await;
         assert_eq!(rebuilt.unwrap().differences, 0);
@@ -332,6 +332,10 @@ async fn where_an_event_cannot_move_to_its_first_receipt_the_later_time_stands()
     store.close().await;
 }
 
+fn is_new(committed: &Committed) -> Vec<bool> {
+    committed.fates.iter().map(|fate| *fate == Fate::Stored).collect()
+}
+
 /// How many events were told as stored.
 async fn stored_after(database: &Database, store: &Store, batches: &[Vec<&Event>]) -> i64 {
     database.pool.execute(EMPTY).await.unwrap();
@@ -339,7 +343,7 @@ async fn stored_after(database: &Database, store: &Store, batches: &[Vec<&Event>
     let mut stored = 0;
     for events in batches {
         let batch = Batch { events: events.clone(), quarantined: Vec::new() };
-        let is_new = session.commit(&batch).await.unwrap().is_new;
+        let is_new = is_new(&session.commit(&batch).await.unwrap());
         stored += i64::try_from(is_new.into_iter().filter(|is_new| *is_new).count()).unwrap();
     }
     stored

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use sobot_hook::dialect::webhook::parse;
 use sobot_hook::event::Event;
+use sobot_hook::store::Fate::{Known, Stored};
 use sobot_hook::store::{Batch, Quarantined};
 use support::database::Database;
 use support::wire::message;
@@ -28,16 +29,16 @@ async fn a_batch_tells_which_of_its_events_are_new() {
     let mut session = store.session();
     let mut commit = async |events: Vec<&Event>| {
         let batch = Batch { events, quarantined: Vec::new() };
-        session.commit(&batch).await.unwrap().is_new
+        session.commit(&batch).await.unwrap().fates
     };
-    assert_eq!(commit(vec![&b, &a]).await, [true, true]);
+    assert_eq!(commit(vec![&b, &a]).await, [Stored, Stored]);
     // Known, new, and repeated within the batch.
-    assert_eq!(commit(vec![&a, &c, &c, &b]).await, [false, true, false, false]);
-    assert_eq!(commit(vec![&c, &a]).await, [false, false]);
+    assert_eq!(commit(vec![&a, &c, &c, &b]).await, [Known, Stored, Known, Known]);
+    assert_eq!(commit(vec![&c, &a]).await, [Known, Known]);
     // The same message told of another moment has the same key and is another event.
     let again = event_at("a", AT + 1);
     assert_eq!(again.key, a.key);
-    assert_eq!(commit(vec![&a, &again]).await, [false, true]);
+    assert_eq!(commit(vec![&a, &again]).await, [Known, Stored]);
     assert_eq!(database.count("select count(*) from events").await, 4);
     assert_eq!(database.count("select count(*) from messages").await, 3);
 }

@@ -7,12 +7,14 @@ mod body;
 mod facts;
 pub mod id;
 mod key;
+mod person;
 mod record;
 mod terms;
 mod time;
 
 pub use body::Body;
 pub use facts::{Facts, MessageFacts, SubscriptionFacts};
+pub use person::Person;
 pub use record::{Draft, Event, Journaled};
 pub use terms::{Container, Direction, Kind, Note};
 pub use time::plausible;

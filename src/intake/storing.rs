@@ -7,7 +7,7 @@ use super::job::{Parsed, Submission};
 use super::specimen::specimen;
 use crate::clock;
 use crate::event::{Event, Kind};
-use crate::store::{Batch, Quarantined, Session, StoreError};
+use crate::store::{Batch, Fate, Quarantined, Session, StoreError};
 use crate::telemetry::metrics;
 
 /// A lost connection or a conflict is tried again at once: the connection of a session may have gone stale while PostgreSQL
@@ -263,15 +263,23 @@ async fn commit(session: &mut Session, units: &[Unit<'_>]) -> Result<(), StoreEr
     let mut tries = 1;
     let committed = loop {
         match session.commit(&batch).await {
-            Err(StoreError::Conflict(_) | StoreError::Lost(_) | StoreError::NoMonth) if tries < TRIES => tries += 1,
+            Err(StoreError::Conflict(_) | StoreError::Lost(_) | StoreError::NoMonth | StoreError::Outdated)
+                if tries < TRIES =>
+            {
+                tries += 1
+            }
             // It is the affair of some row: find it.
             Err(StoreError::NoMonth) => return Err(StoreError::Refused(StoreError::NoMonth.to_string())),
             outcome => break outcome?,
         }
     };
     metrics::committed(units.len(), started.elapsed());
-    for (event, is_new) in batch.events.iter().zip(committed.is_new) {
-        let outcome = if is_new { metrics::Outcome::Stored } else { metrics::Outcome::Duplicate };
+    for (event, fate) in batch.events.iter().zip(committed.fates) {
+        let outcome = match fate {
+            Fate::Stored => metrics::Outcome::Stored,
+            Fate::Known => metrics::Outcome::Duplicate,
+            Fate::Erased => metrics::Outcome::Erased,
+        };
         metrics::event(event.kind.as_str(), outcome, 1);
         if let Some(page) = &event.page_id {
             metrics::page_seen(page);

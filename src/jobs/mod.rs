@@ -1,7 +1,8 @@
-//! What is done beside receiving: state from the journal, another try for the quarantine, that neither journal nor quarantine
+//! What is done beside receiving: state from the journal, another try for the quarantine, people erased, that neither journal nor quarantine
 //! grow for ever, and which pages have been heard.
 
 mod agreed_time;
+pub mod erase;
 pub mod pages;
 pub mod rebuild;
 pub mod replay;

@@ -107,7 +107,7 @@ async fn store_part(session: &mut Session, part: &[Event]) -> Result<(), StoreEr
     let mut tries = 1;
     loop {
         match session.commit(&batch).await {
-            Err(StoreError::Conflict(_) | StoreError::Lost(_)) if tries < TRIES => tries += 1,
+            Err(StoreError::Conflict(_) | StoreError::Lost(_) | StoreError::Outdated) if tries < TRIES => tries += 1,
             outcome => return outcome.map(drop),
         }
     }

@@ -1,6 +1,7 @@
 //! The index of a document: where each of its values lies.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -63,6 +64,11 @@ impl<'a> Document<'a> {
             .map_err(|error| NotJson(format!("invalid UTF-8 at byte {}", error.valid_up_to())))?;
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| NotJson(error.to_string()))?;
         Ok(Self { body, text, nodes: index(text.as_bytes()) })
+    }
+
+    /// The document as it was written, without a byte order mark.
+    pub fn text(&self) -> &str {
+        self.text
     }
 
     /// The outermost value.
@@ -139,10 +145,15 @@ impl<'a> Json<'a> {
         self.kind() == Type::Null
     }
 
+    /// Where the value stands in [`Document::text`].
+    pub fn place(self) -> Range<usize> {
+        let node = self.node();
+        node.start as usize..node.end as usize
+    }
+
     /// The value as it was written.
     pub fn source(self) -> &'a str {
-        let node = self.node();
-        &self.document.text[node.start as usize..node.end as usize]
+        &self.document.text[self.place()]
     }
 
     /// The value's bytes, sharing the body's memory.

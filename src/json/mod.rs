@@ -16,9 +16,11 @@
 mod decimal;
 mod document;
 mod escape;
+mod naming;
 mod time;
 
 pub use decimal::{Decimal, is_short};
 pub use document::{Document, Json, NotJson, Type};
 pub use escape::{Segment, segments};
+pub use naming::{names, without_name};
 pub use time::{FIRST_MILLISECOND, micros, number, representable};

@@ -10,6 +10,9 @@ use super::file::{File, NAME, SpoolError};
 use crate::clock;
 use crate::data_dir::private;
 
+/// What the name of a directory begins with that holds a damaged file.
+pub const ASIDE: &str = "damaged-";
+
 /// Bodies a transaction while salvaging.
 const BATCH_ENTRIES: usize = 200;
 
@@ -36,7 +39,7 @@ pub fn finish(directory: &Path) -> Result<(), SpoolError> {
         // The write-ahead log first: beside an empty file it would be taken for a leftover and deleted.
         damaged.sort_by(|left, right| right.cmp(left));
         if !damaged.is_empty() {
-            let aside = directory.join(clock::now().format("damaged-%Y%m%dT%H%M%S%6f").to_string());
+            let aside = directory.join(format!("{ASIDE}{}", clock::now().format("%Y%m%dT%H%M%S%6f")));
             private::directory(&aside)?;
             for file in damaged {
                 std::fs::rename(&file, aside.join(file.file_name().unwrap_or_default()))?;
@@ -75,8 +78,10 @@ fn salvage(copy: &Path, building: &Path) -> Result<usize, SpoolError> {
     let mut salvaged = 0;
     if let Ok(damaged) = File::open_unchecked(copy) {
         damaged.readable(BATCH_ENTRIES, |entries| {
-            waiting = file.append(entries.iter().map(|entry| (entry.received_at, &entry.body[..])), waiting)?;
-            salvaged += entries.len();
+            // What is broken inside stays in the files that are set aside.
+            let intact = || entries.iter().filter(|entry| entry.is_intact);
+            waiting = file.append(intact().map(|entry| (entry.received_at, &entry.body[..])), waiting)?;
+            salvaged += intact().count();
             Ok(())
         })?;
     }
@@ -85,7 +90,8 @@ fn salvage(copy: &Path, building: &Path) -> Result<usize, SpoolError> {
     Ok(salvaged)
 }
 
-fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+/// The files of a directory, not of those in it.
+pub fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;

@@ -16,6 +16,13 @@ pub const ENTRY_BYTES: u64 = 64;
 /// A file that held much and is empty gives its space back.
 const SHRINK_BYTES: u64 = 16 << 20;
 
+/// Bodies, and bytes of them, that are rewritten in a transaction.
+const REWRITE_ENTRIES: usize = 500;
+const REWRITE_BYTES: usize = 4 << 20;
+
+/// Each waits [`BUSY_TIMEOUT`].
+const EMPTYING_TRIES: usize = 5;
+
 /// For somebody who looks into the file at the same moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -109,6 +116,8 @@ impl File {
             "pragma journal_mode = wal;
              pragma synchronous = full;
              pragma journal_size_limit = 16777216;
+             -- What has left is not to be read in the file any more.
+             pragma secure_delete = on;
              create table if not exists entries (
                  id integer primary key autoincrement,
                  received_at integer not null,
@@ -121,6 +130,11 @@ impl File {
             return Err(SpoolError::Damaged(verdict));
         }
         let waiting = waiting(&connection)?;
+        let free_pages: u64 = connection.query_row("pragma freelist_count", [], |row| row.get(0))?;
+        if waiting.entries == 0 && free_pages > 0 {
+            // Versions before 0.2 left in them what they deleted.
+            connection.execute_batch("vacuum")?;
+        }
         Ok((Self { connection, path }, waiting))
     }
 
@@ -176,10 +190,51 @@ impl File {
         }
         transaction.commit()?;
         waiting.oldest = oldest(&self.connection)?;
-        if waiting.entries == 0 && std::fs::metadata(&self.path).is_ok_and(|file| file.len() > SHRINK_BYTES) {
-            self.connection.execute_batch("vacuum")?;
+        if waiting.entries == 0 {
+            if std::fs::metadata(&self.path).is_ok_and(|file| file.len() > SHRINK_BYTES) {
+                self.connection.execute_batch("vacuum")?;
+            }
+            self.empty_log()?;
         }
         Ok(waiting)
+    }
+
+    /// Brings all into the one file and empties the write-ahead log, which still has what was deleted. False if somebody
+    /// else has the file open in the middle of something.
+    fn empty_log(&self) -> Result<bool, SpoolError> {
+        Ok(self.connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get::<_, i64>(0))? == 0)
+    }
+
+    /// Gives each body the form that `rewrite` makes of it, or removes it if that is empty, and tells how many that were.
+    /// A dry run changes nothing.
+    pub fn rewrite(&mut self, mut rewrite: impl FnMut(&Entry) -> Bytes, dry_run: bool) -> Result<u64, SpoolError> {
+        let mut changed = 0;
+        let mut after = 0;
+        loop {
+            let entries = self.oldest(after, REWRITE_ENTRIES, REWRITE_BYTES)?;
+            let Some(last) = entries.last() else { break };
+            after = last.id;
+            let transaction = self.connection.transaction()?;
+            for entry in &entries {
+                let body = rewrite(entry);
+                if body == entry.body {
+                    continue;
+                }
+                changed += 1;
+                if body.is_empty() {
+                    transaction.execute("delete from entries where id = ?", [entry.id])?;
+                } else {
+                    let update = "update entries set body = ?, check_sum = ? where id = ?";
+                    transaction.execute(update, params![&body[..], check_sum(&body), entry.id])?;
+                }
+            }
+            if dry_run { transaction.rollback()? } else { transaction.commit()? }
+        }
+        // A service may be in the middle of something.
+        if !dry_run && !(0..EMPTYING_TRIES).any(|_| self.empty_log().unwrap_or(false)) {
+            return Err(SpoolError::Unusable("its log is in use and cannot be emptied".to_owned()));
+        }
+        Ok(changed)
     }
 
     /// Hands over the bodies that can be read, from either end up to the damage between, so many at a time.
@@ -200,8 +255,7 @@ impl File {
                 if order == "asc" {
                     last = entry.id;
                 }
-                // What is broken inside stays in the files that are set aside.
-                entries.extend(entry.is_intact.then_some(entry));
+                entries.push(entry);
                 if entries.len() == batch {
                     take(&entries)?;
                     entries.clear();

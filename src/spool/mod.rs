@@ -2,7 +2,7 @@
 //!
 //! Guarantees: [`Spool::append`] answers `Ok` for a body only after it is in the file and the file is on disk
 //! (SQLite in WAL mode with `synchronous = full`, one fsync for all bodies of a call). A body leaves only by
-//! [`Spool::remove`]. What is damaged is set aside in a directory of its own, never deleted; what can still be
+//! [`Spool::remove`], or because somebody is erased ([`rewrite`]); then its bytes are overwritten. What is damaged is set aside in a directory of its own, never deleted; what can still be
 //! read of it goes on.
 //!
 //! Limits: `max_bytes` of bodies plus [`ENTRY_BYTES`] for each; beyond it, and on a full or broken disk,
@@ -15,6 +15,7 @@
 
 mod damage;
 mod file;
+mod rewrite;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,7 @@ use chrono::{DateTime, Utc};
 use crate::data_dir::private;
 use file::File;
 pub use file::{ENTRY_BYTES, Entry, SpoolError, Waiting};
+pub use rewrite::Rewritten;
 
 /// The spool of one data directory. Its calls wait for the disk, on threads that may.
 #[derive(Debug, Clone)]
@@ -98,7 +100,15 @@ impl Spool {
     /// # Errors
     /// The file cannot be read.
     pub async fn oldest(&self, after: i64, max_entries: usize, max_bytes: usize) -> Result<Vec<Entry>, SpoolError> {
-        self.call(move |file, _| file.oldest(after, max_entries, max_bytes)).await
+        let oldest = move |file: &mut File, waiting: &mut Waiting| {
+            let entries = file.oldest(after, max_entries, max_bytes)?;
+            if after == 0 && entries.is_empty() {
+                // Also when it was another process that has taken the last ones out.
+                *waiting = Waiting::default();
+            }
+            Ok(entries)
+        };
+        self.call(oldest).await
     }
 
     /// Lets go of these bodies, which are stored elsewhere now.
@@ -209,4 +219,19 @@ fn directory(data_dir: &Path) -> PathBuf {
 /// The file cannot be read.
 pub fn inspect(data_dir: &Path) -> Result<Option<Waiting>, SpoolError> {
     file::inspect(&directory(data_dir))
+}
+
+/// Gives each body that waits, or lies in a damaged file that was set aside, the form that `rewrite` makes of it; an empty
+/// one goes. `names` tells whether the bytes of a damaged file may hold what is to go. A dry run only counts. A service may
+/// be using the spool.
+///
+/// # Errors
+/// A file cannot be read or written. What was done is done, and doing it again does the rest.
+pub fn rewrite(
+    data_dir: &Path,
+    rewrite: impl FnMut(&Entry) -> Bytes,
+    names: impl Fn(&[u8]) -> bool,
+    dry_run: bool,
+) -> Result<Rewritten, SpoolError> {
+    rewrite::bodies(&directory(data_dir), rewrite, names, dry_run)
 }

@@ -8,6 +8,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
 use super::earlier::{self, Moved};
+use super::erasure::Erasures;
 use super::error::StoreError;
 use super::functions;
 use super::journal::{self, EventRow, Months, Settled};
@@ -30,11 +31,22 @@ pub struct Batch<'a> {
     pub quarantined: Vec<Quarantined<'a>>,
 }
 
-/// What became of a batch's events: for each, in the batch's order, whether it was new.
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in the journal now.
+    Stored,
+    /// The journal had it.
+    Known,
+    /// It is of somebody who has been erased, and was told before that: nothing of it is kept.
+    Erased,
+}
+
+/// What became of a batch's events.
 #[derive(Debug)]
 pub struct Committed {
-    /// False for an event that the journal already had.
-    pub is_new: Vec<bool>,
+    /// One an event, in the batch's order.
+    pub fates: Vec<Fate>,
 }
 
 impl Session {
@@ -44,7 +56,7 @@ impl Session {
     /// Then nothing counts as stored; the kind of error tells what to do.
     pub async fn commit(&mut self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
         let mut own = self.take().await?;
-        let Ok(committed) = timeout(COMMIT_BUDGET, write(&mut own.connection, &mut self.months, batch)).await else {
+        let Ok(committed) = timeout(COMMIT_BUDGET, self.write(&mut own.connection, batch)).await else {
             return Err(StoreError::Slow);
         };
         match &committed {
@@ -58,6 +70,16 @@ impl Session {
         self.keep(own);
         committed
     }
+
+    async fn write(&mut self, connection: &mut PgConnection, batch: &Batch<'_>) -> Result<Committed, StoreError> {
+        match write(connection, &mut self.months, &self.erasures, batch).await {
+            Err(StoreError::Outdated) => {
+                self.erasures = Erasures::load(connection).await?;
+                write(connection, &mut self.months, &self.erasures, batch).await
+            }
+            written => written,
+        }
+    }
 }
 
 impl Session {
@@ -68,9 +90,10 @@ impl Session {
     pub async fn rehearse(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
         let mut own = self.take().await?;
         let rehearsal = async {
+            let erasures = Erasures::load(&mut own.connection).await?;
             let mut transaction = own.connection.begin().await?;
             // The months that it makes are taken back, too.
-            write(&mut transaction, &mut Months::default(), batch).await?;
+            write(&mut transaction, &mut Months::default(), &erasures, batch).await?;
             Ok(transaction.rollback().await?)
         };
         let rehearsed = timeout(COMMIT_BUDGET, rehearsal).await.unwrap_or(Err(StoreError::Slow));
@@ -81,17 +104,40 @@ impl Session {
     }
 }
 
-async fn write(connection: &mut PgConnection, months: &mut Months, batch: &Batch<'_>) -> Result<Committed, StoreError> {
+/// Passes over what is of somebody who has been erased.
+async fn write(
+    connection: &mut PgConnection,
+    months: &mut Months,
+    erasures: &Erasures,
+    batch: &Batch<'_>,
+) -> Result<Committed, StoreError> {
+    let is_erased = |event: &&Event| erasures.cover(event);
+    if !batch.events.iter().any(|event| is_erased(&event)) {
+        return write_all(connection, months, erasures.generation, batch).await;
+    }
+    let events = batch.events.iter().copied().filter(|event| !is_erased(event)).collect();
+    let rest = Batch { events, quarantined: batch.quarantined.clone() };
+    let mut fates = write_all(connection, months, erasures.generation, &rest).await?.fates.into_iter();
+    let fate = |event| if is_erased(event) { Some(Fate::Erased) } else { fates.next() };
+    Ok(Committed { fates: batch.events.iter().filter_map(fate).collect() })
+}
+
+async fn write_all(
+    connection: &mut PgConnection,
+    months: &mut Months,
+    known_erasures: i64,
+    batch: &Batch<'_>,
+) -> Result<Committed, StoreError> {
     months.prepare(connection, &batch.events).await?;
     if !batch.events.iter().any(|event| event.is_timed_by_receipt) {
         let settled = journal::settle(connection, &batch.events).await?;
-        return store(connection, batch, &settled, &Moved::default()).await;
+        return store(connection, batch, &settled, &Moved::default(), known_erasures).await;
     }
     // When these events were first received shows to others when the journal has them, not before.
     let mut transaction = connection.begin().await?;
     let mut settled = journal::settle(&mut transaction, &batch.events).await?;
     let moved = earlier::move_back(&mut transaction, &mut settled).await?;
-    let committed = store(&mut transaction, batch, &settled, &moved).await?;
+    let committed = store(&mut transaction, batch, &settled, &moved, known_erasures).await?;
     transaction.commit().await?;
     Ok(committed)
 }
@@ -101,6 +147,7 @@ async fn store(
     batch: &Batch<'_>,
     settled: &Settled<'_>,
     moved: &Moved,
+    known_erasures: i64,
 ) -> Result<Committed, StoreError> {
     let distinct = journal::distinct(&settled.events);
     let events = || distinct.iter().map(|index| settled.events[*index].as_ref());
@@ -114,12 +161,15 @@ async fn store(
         .bind(&state.subscriptions)
         .bind(&state.uploads)
         .bind(&batch.quarantined)
+        .bind(known_erasures)
         .fetch_one(connection)
         .await?;
     let known: HashSet<i64> = known.into_iter().collect();
-    let mut is_new = vec![false; batch.events.len()];
+    let mut fates = vec![Fate::Known; batch.events.len()];
     for (index, position) in distinct.into_iter().zip(1..) {
-        is_new[index] = !known.contains(&position) && !settled.is_copy_of_any(index, &moved.indexes);
+        if !known.contains(&position) && !settled.is_copy_of_any(index, &moved.indexes) {
+            fates[index] = Fate::Stored;
+        }
     }
-    Ok(Committed { is_new })
+    Ok(Committed { fates })
 }

@@ -5,6 +5,9 @@
 
 use sqlx::error::DatabaseError;
 
+/// The SQLSTATE by which the function `store` says that a session does not know of the latest erasure.
+pub const OUTDATED: &str = "SH001";
+
 /// Why a statement did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -20,6 +23,9 @@ pub enum StoreError {
     /// The partition of a row's month is gone.
     #[error("the month of an event is being dropped (SQLSTATE 23514)")]
     NoMonth,
+    /// Somebody was erased since this session has read who was.
+    #[error("somebody has been erased meanwhile (SQLSTATE SH001)")]
+    Outdated,
     /// A table or a month cannot be locked while others hold it.
     #[error("others hold a table that is needed (SQLSTATE 55P03)")]
     Held,
@@ -61,6 +67,7 @@ fn from_database(error: &dyn DatabaseError) -> StoreError {
         b"57P01" | b"57P02" | b"57P05" => StoreError::Lost(known("the server ended the session")),
         // Another process has dropped it, or is at it. It is made anew.
         b"23514" if error.constraint().is_none() => StoreError::NoMonth,
+        code if code == OUTDATED.as_bytes() => StoreError::Outdated,
         b"55P03" => StoreError::Held,
         b"57P03" => StoreError::Away(known("the server is starting or stopping")),
         b"53300" => StoreError::Away(known("the server has no connection left")),

@@ -18,8 +18,8 @@ pub struct Function {
     /// What stands behind the name in `create function …`.
     pub definition: String,
     pub rights: Rights,
-    /// How many arguments it takes, if each is an array of rows.
-    pub arrays: Option<usize>,
+    /// Arguments by which it can be called without doing anything, if there are any.
+    pub idle_arguments: Option<String>,
 }
 
 impl Function {
@@ -31,12 +31,13 @@ impl Function {
         };
         let definition =
             format!("({argument}) returns {returns} language plpgsql{rights_clause} as $function$\n{body}\n$function$");
-        Self { name: installed_name(name, &definition), definition, rights, arrays: None }
+        Self { name: installed_name(name, &definition), definition, rights, idle_arguments: None }
     }
 
     /// One that takes arrays of rows.
     pub fn of_arrays(name: &str, rights: Rights, arrays: &[(&str, &RowType)], returns: &str, body: &str) -> Self {
         let list: Vec<_> = arrays.iter().map(|(name, row)| format!("{name} {}[]", row.installed_name())).collect();
-        Self { arrays: Some(arrays.len()), ..Self::new(name, rights, &list.join(", "), returns, body) }
+        let idle_arguments = Some(vec!["'{}'"; arrays.len()].join(", "));
+        Self { idle_arguments, ..Self::new(name, rights, &list.join(", "), returns, body) }
     }
 }

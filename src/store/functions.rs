@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::earlier_row::EarlierRow;
+use super::error::OUTDATED;
 use super::function::{Function, Rights};
 use super::journal::{self, EventRow};
 use super::quarantine::{self, Quarantined};
@@ -29,10 +30,11 @@ const EARLIER: RowType = RowType::of::<EarlierRow<'_>>();
 
 static FUNCTIONS: LazyLock<Functions> = LazyLock::new(Functions::new);
 
-/// The statement that stores a batch: rows of the journal, of each state table in order, and of the quarantine. It answers
-/// with the positions (from 1) of the events that the journal had already.
+/// The statement that stores a batch: rows of the journal, of each state table in order, and of the quarantine, and the
+/// generation of erasures that the batch takes into account. It answers with the positions (from 1) of the events that the
+/// journal had already.
 pub static STORE: LazyLock<String> =
-    LazyLock::new(|| format!("select {}($1, $2, $3, $4, $5, $6)", FUNCTIONS.store.name));
+    LazyLock::new(|| format!("select {}($1, $2, $3, $4, $5, $6, $7)", FUNCTIONS.store.name));
 
 /// The statement that takes an event out of the journal whose earlier copy has come, and says whether it was there.
 pub static TAKE_BACK: LazyLock<String> = LazyLock::new(|| format!("select {}($1)", FUNCTIONS.take_back.name));
@@ -94,6 +96,9 @@ impl Functions {
 
 /// Journals first, then merges what the events tell, if any of them is new.
 ///
+/// In between it looks whether somebody has been erased of whom the session does not know. Not before: whoever erases waits
+/// for those who write to the journal.
+///
 /// What repeated events tell is merged again when new ones stand beside them: it changes nothing, since every merge is
 /// idempotent, and asking for each row whether it is new would cost every batch.
 fn store(journal: &Function, merges: &[Function], quarantine: &Function) -> Function {
@@ -109,13 +114,17 @@ fn store(journal: &Function, merges: &[Function], quarantine: &Function) -> Func
     arguments.push((argument("quarantine"), &QUARANTINED));
     let body = format!(
         "declare\nknown bigint[] := {}(new_events);\n\
-         begin\nif cardinality(known) < cardinality(new_events) then\n{run_merges}end if;\n\
+         begin\nif known_erasures is distinct from (select generation from erasure_key) then\n\
+         raise exception 'somebody has been erased meanwhile' using errcode = '{OUTDATED}';\nend if;\n\
+         if cardinality(known) < cardinality(new_events) then\n{run_merges}end if;\n\
          if cardinality(new_quarantine) > 0 then perform {}(new_quarantine); end if;\n\
          return known;\nend",
         journal.name, quarantine.name
     );
-    let arguments: Vec<_> = arguments.iter().map(|(name, row)| (name.as_str(), *row)).collect();
-    Function::of_arrays("store", Rights::Owner, &arguments, "bigint[]", &body)
+    let lists: Vec<_> = arguments.iter().map(|(name, row)| format!("{name} {}[]", row.installed_name())).collect();
+    let list = format!("{}, known_erasures bigint", lists.join(", "));
+    let idle_arguments = format!("{}, (select generation from erasure_key)", vec!["'{}'"; lists.len()].join(", "));
+    Function { idle_arguments: Some(idle_arguments), ..Function::new("store", Rights::Owner, &list, "bigint[]", &body) }
 }
 
 /// One that takes `rows`, and that others call.
@@ -219,9 +228,10 @@ async fn shut(connection: &mut PgConnection) -> sqlx::Result<()> {
 /// statement of a merge, or in the inserts of journal and quarantine, shows here instead of in the first batch. What a
 /// call without rows does not reach is run by the tests.
 async fn check(connection: &mut PgConnection) -> sqlx::Result<()> {
-    for (name, arrays) in FUNCTIONS.all().filter_map(|function| Some((&function.name, function.arrays?))) {
-        let none = vec!["'{}'"; arrays].join(", ");
-        connection.execute(AssertSqlSafe(format!("select {name}({none})"))).await?;
+    for function in FUNCTIONS.all() {
+        if let Some(arguments) = &function.idle_arguments {
+            connection.execute(AssertSqlSafe(format!("select {}({arguments})", function.name))).await?;
+        }
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod commit;
 mod conversations;
 mod earlier;
 mod earlier_row;
+mod erasure;
 mod error;
 mod function;
 mod functions;
@@ -34,7 +35,8 @@ mod uploads;
 mod views;
 mod way;
 
-pub use commit::{Batch, Committed};
+pub use commit::{Batch, Committed, Fate};
+pub use erasure::{Erased, Erasure};
 pub use error::StoreError;
 pub use journal::Witnesses;
 pub use pool::{CONNECT_TIMEOUT, Store};

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 
+use super::erasure::Erasures;
 use super::error::StoreError;
 use super::journal::Months;
 use super::pool::Store;
@@ -17,6 +18,7 @@ const IDLE_TIME: Duration = Duration::from_mins(1);
 pub struct Session {
     pub(super) store: Store,
     pub(super) months: Months,
+    pub(super) erasures: Erasures,
     idle: Option<Own>,
 }
 
@@ -33,7 +35,7 @@ impl Store {
     /// A session without a connection yet.
     #[must_use]
     pub fn session(&self) -> Session {
-        Session { store: self.clone(), months: Months::default(), idle: None }
+        Session { store: self.clone(), months: Months::default(), erasures: Erasures::default(), idle: None }
     }
 }
 

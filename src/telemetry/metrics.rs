@@ -19,6 +19,8 @@ pub enum Outcome {
     Stored,
     /// The journal had it.
     Duplicate,
+    /// It is of somebody who has been erased: nothing of it is kept.
+    Erased,
     /// Its body is in quarantine.
     Quarantined,
     /// Its body is in the spool, and will be received from there.
@@ -186,6 +188,7 @@ pub fn event(kind: &'static str, outcome: Outcome, events: usize) {
     let outcome = match outcome {
         Outcome::Stored => "stored",
         Outcome::Duplicate => "duplicate",
+        Outcome::Erased => "erased",
         Outcome::Quarantined => "quarantined",
         Outcome::Spooled => "spooled",
         Outcome::Refused => "refused",

@@ -28,6 +28,11 @@ pub const MAX_EVENTS: usize = 10_000;
 /// [`NotJson`], with the place but nothing of the content.
 pub fn parse(body: &Bytes, received_at: DateTime<Utc>) -> Result<Vec<Event>, NotJson> {
     let document = Document::parse(body)?;
+    Ok(find_all(&document).iter().map(|found| read(found, received_at)).collect())
+}
+
+/// All that a document holds, at least one, in the order in which they stand.
+pub fn find_all<'a>(document: &'a Document<'a>) -> Vec<Found<'a>> {
     let root = document.root();
     let mut found = Vec::new();
     for element in root.one_or_many() {
@@ -40,10 +45,11 @@ pub fn parse(body: &Bytes, received_at: DateTime<Utc>) -> Result<Vec<Event>, Not
     if !found.iter().any(|found| found.is_event() || found.note.is_some()) {
         found = vec![Found::document(root)];
     }
-    Ok(found.iter().map(|found| read(found, received_at)).collect())
+    found
 }
 
-fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Event {
+/// The event of what was found.
+pub fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Event {
     match found.own_members.as_ref().map(Document::parse) {
         Some(Ok(document)) => {
             let address = found.address.clone();

@@ -23,6 +23,8 @@ mod event;
 mod facts;
 mod found;
 mod journal;
+mod without;
 
 pub use envelope::{MAX_EVENTS, parse};
 pub use journal::recall;
+pub use without::without;

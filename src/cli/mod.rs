@@ -1,0 +1,97 @@
+//! The command line: one file a command, or a few that belong together.
+
+mod config_file;
+mod erase;
+mod serve;
+mod spool;
+mod state;
+mod time;
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use clap::{Parser, Subcommand};
+
+use crate::jobs::replay::Choice;
+use config_file::ConfigFile;
+use time::time;
+
+/// The receiving end of Sobot's Facebook Messenger integration.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive events until SIGTERM or Ctrl-C
+    Serve(ConfigFile),
+    /// Start a private service, post a small story and show what became of it
+    Demo {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// End after the story instead of serving on
+        #[arg(long)]
+        once: bool,
+    },
+    /// Bring the database's schema up to date and end
+    Migrate(ConfigFile),
+    /// Compute all state from the journal and replace what differs
+    Rebuild {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Only report each difference; the exit code is 1 if there is any
+        #[arg(long)]
+        check: bool,
+    },
+    /// Try the bodies in quarantine again with today's parser
+    Replay {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Only those received since then, such as 2026-05-01 or 2026-05-01T08:00:00+08:00
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        since: Option<DateTime<Utc>>,
+        /// Only the one of this number
+        #[arg(long)]
+        id: Option<i64>,
+    },
+    /// Remove a person from the journal, the state, the quarantine and the spool
+    Erase {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        whom: erase::Whom,
+    },
+    /// Show what waits in the spool for PostgreSQL
+    Spool(ConfigFile),
+    /// Ask the service on http.listen whether it serves
+    Healthcheck(ConfigFile),
+    /// Print the configuration in force, secrets masked
+    Config(ConfigFile),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// [`ConfigError`](crate::config::ConfigError) for a bad configuration, anything else for everything else; each message says in a
+    /// line what to do.
+    pub async fn run(self) -> Result<()> {
+        match self.command {
+            Command::Serve(file) => serve::serve(file.load()?).await,
+            Command::Demo { config, once } => serve::demo(config.load()?, once).await,
+            Command::Migrate(file) => state::migrate(&file.load()?).await,
+            Command::Rebuild { config, check } => state::rebuild(&config.load()?, check).await,
+            Command::Replay { config, since, id } => state::replay(&config.load()?, Choice { id, since }).await,
+            Command::Erase { config, whom } => erase::run(&config.load()?, whom).await,
+            Command::Spool(file) => spool::show(&file.load()?),
+            Command::Healthcheck(file) => serve::healthcheck(&file.load()?).await,
+            Command::Config(file) => {
+                // Secrets serialise as a mask.
+                print!("{}", toml::to_string(&file.load()?)?);
+                Ok(())
+            }
+        }
+    }
+}
