@@ -15,4 +15,4 @@ pub use body::Body;
 pub use facts::{Facts, MessageFacts, SubscriptionFacts};
 pub use record::{Draft, Event, Journaled};
 pub use terms::{Container, Direction, Kind, Note};
-pub use time::plausible;
+pub use time::{Receipt, plausible};

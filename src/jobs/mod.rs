@@ -3,6 +3,7 @@
 
 mod agreed_time;
 pub mod pages;
+mod parts;
 pub mod rebuild;
 pub mod replay;
 pub mod upkeep;

@@ -14,12 +14,13 @@ use super::journal::{self, EventRow, Months, Settled};
 use super::quarantine::Quarantined;
 use super::session::Session;
 use super::state_rows::StateRows;
+use super::two_clocks;
 use crate::event::Event;
 use crate::state::State;
 
 /// A transaction that takes longer is given up: PostgreSQL counts as away then, and slow is handled as away.
 /// Well inside the time that a request may take, and some hundred times what a healthy commit takes.
-const COMMIT_BUDGET: Duration = Duration::from_secs(2);
+pub(super) const COMMIT_BUDGET: Duration = Duration::from_secs(2);
 
 /// What is written together.
 #[derive(Debug, Default)]
@@ -38,25 +39,25 @@ pub struct Committed {
 }
 
 impl Session {
-    /// Journals the batch and, if anything in it is new, merges what it tells into the state, in one transaction.
+    /// Journals the batch and, if anything in it is new, merges what it tells into the state, in one transaction. While the
+    /// service's clock is known to be behind PostgreSQL's, its times are judged by both.
     ///
     /// # Errors
     /// Then nothing counts as stored; the kind of error tells what to do.
     pub async fn commit(&mut self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
+        let judged: Vec<Event>;
+        let judged_batch: Batch<'_>;
+        let mut batch = batch;
+        if let Some(skew) = self.store.clock_skew.noteworthy() {
+            judged = batch.events.iter().map(|event| two_clocks::judge(event, skew)).collect();
+            judged_batch = Batch { events: judged.iter().collect(), quarantined: batch.quarantined.clone() };
+            batch = &judged_batch;
+        }
         let mut own = self.take().await?;
         let Ok(committed) = timeout(COMMIT_BUDGET, write(&mut own.connection, &mut self.months, batch)).await else {
             return Err(StoreError::Slow);
         };
-        match &committed {
-            Err(StoreError::Away(_) | StoreError::Lost(_)) => {
-                self.distrust(own);
-                return committed;
-            }
-            Err(StoreError::NoMonth) => self.months.forget(),
-            Ok(_) | Err(_) => {}
-        }
-        self.keep(own);
-        committed
+        self.finish(own, committed)
     }
 }
 
@@ -81,7 +82,12 @@ impl Session {
     }
 }
 
-async fn write(connection: &mut PgConnection, months: &mut Months, batch: &Batch<'_>) -> Result<Committed, StoreError> {
+/// The batch as it is, within whatever transaction the connection is in.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    months: &mut Months,
+    batch: &Batch<'_>,
+) -> Result<Committed, StoreError> {
     months.prepare(connection, &batch.events).await?;
     if !batch.events.iter().any(|event| event.is_timed_by_receipt) {
         let settled = journal::settle(connection, &batch.events).await?;
