@@ -38,11 +38,6 @@ async fn receive_message(store: &Store, mid: &str, at: DateTime<Utc>) {
     receive(store, &message("2", "1", mid, at.timestamp_millis(), "x"), at + TimeDelta::seconds(1)).await;
 }
 
-async fn run(database: &Database, statement: &str) {
-    let done = database.pool.execute(AssertSqlSafe(statement)).await;
-    done.unwrap_or_else(|error| panic!("{error} in\n{statement}"));
-}
-
 /// The month's table.
 fn table(at: DateTime<Utc>) -> String {
     at.format("events_%Y_%m").to_string()
@@ -50,13 +45,6 @@ fn table(at: DateTime<Utc>) -> String {
 
 async fn mids(database: &Database) -> String {
     database.text("select string_agg(body->'message'->>'mid', ' ' order by occurred_at) from events").await
-}
-
-/// Leads the sessions to come to functions of our own before PostgreSQL's.
-async fn disguise(database: &Database, functions: &str) {
-    let name = database.text("select current_database()").await;
-    run(database, &format!("create schema disguise; {functions}")).await;
-    run(database, &format!("alter database {name} set search_path = public, disguise, pg_catalog")).await;
 }
 
 #[tokio::test]
@@ -83,12 +71,12 @@ async fn no_single_clock_decides_what_is_old() {
         assert_eq!(left().await, all);
     }
     // PostgreSQL's is wrong.
-    disguise(
-        &database,
-        "create function disguise.now() returns timestamptz language sql stable
-         as $$ select pg_catalog.now() + interval '400 days' $$",
-    )
-    .await;
+    database
+        .disguise(
+            "create function disguise.now() returns timestamptz language sql stable
+             as $$ select pg_catalog.now() + interval '400 days' $$",
+        )
+        .await;
     let misled = Store::connect_lazily(&database.url, 8, PATIENCE).unwrap();
     let doubt = look_after(&misled, clock::now(), retention).await.unwrap();
     assert!(doubt.unwrap().contains("minutes apart"));
@@ -137,7 +125,7 @@ async fn old_journal() -> (Database, Store) {
     receive_message(&store, "new", months_ago(0)).await;
     let requested = "insert into uploads (track_id, requested_at, attachment_id, completed_at)
                      values ('asked', now() - interval '8 months', '1', now() - interval '8 months')";
-    run(&database, requested).await;
+    database.run(requested).await;
     (database, store)
 }
 
@@ -162,7 +150,7 @@ async fn whatever_step_retention_is_killed_after_the_next_run_finishes_it() {
     for done in 0..=steps.len() {
         let (database, store) = old_journal().await;
         for step in &steps[..done] {
-            run(&database, step).await;
+            database.run(step).await;
         }
         assert_all_old_is_gone(&database, &store, &format!("killed after {done} steps")).await;
     }
@@ -186,7 +174,7 @@ async fn a_detachment_that_was_interrupted_is_finished() {
     // One more month is to go, and comes before the one that PostgreSQL must finish first.
     receive_message(&store, "older", months_ago(7)).await;
     for step in &steps(months_ago(6))[..2] {
-        run(&database, step).await;
+        database.run(step).await;
     }
     interrupt_detachment(&database, &table(months_ago(6))).await;
     assert_all_old_is_gone(&database, &store, "killed while it waited").await;
@@ -199,9 +187,11 @@ async fn what_an_archivist_has_detached_stays() {
         receive_message(&store, mid, months_ago(months)).await;
     }
     let [eight, seven, six] = [8, 7, 6].map(|months| table(months_ago(months)));
-    run(&database, &format!("alter table events detach partition {eight}")).await;
+    database.run(&format!("alter table events detach partition {eight}")).await;
+    // As one that was detached before the journal had the column.
+    database.run(&format!("alter table {eight} drop column clock_skew")).await;
     interrupt_detachment(&database, &seven).await;
-    run(&database, "create table events_2016_05 as select 'mine' as text").await;
+    database.run("create table events_2016_05 as select 'mine' as text").await;
     let rows = async |table: &str| database.count(&format!("select count(*) from {table}")).await;
 
     // PostgreSQL detaches one month at a time: what the archivist has begun comes first. What they detach next is theirs,
@@ -209,8 +199,8 @@ async fn what_an_archivist_has_detached_stays() {
     receive_message(&store, "nine", months_ago(9)).await;
     let nine = table(months_ago(9));
     look_after(&store, clock::now(), KEEP_3).await.unwrap_err();
-    run(&database, &format!("alter table events detach partition {seven} finalize")).await;
-    run(&database, &format!("alter table events detach partition {nine}")).await;
+    database.run(&format!("alter table events detach partition {seven} finalize")).await;
+    database.run(&format!("alter table events detach partition {nine}")).await;
     assert_eq!(look_after(&store, clock::now(), KEEP_3).await.unwrap(), None);
     assert_eq!((rows(&eight).await, rows(&seven).await, rows(&nine).await, rows("events_2016_05").await), (1, 1, 1, 1));
     assert_eq!(database.text(&format!("select to_regclass('{six}')::text")).await, "", "retention does drop");
@@ -224,7 +214,7 @@ async fn what_an_archivist_has_detached_stays() {
         assert_eq!((mids(&database).await.as_str(), rows(&eight).await), ("now", 2));
     }
     // Once the archivist has dropped it, its name is retention's again.
-    run(&database, &format!("drop table {eight}")).await;
+    database.run(&format!("drop table {eight}")).await;
     receive_message(&store, "later", months_ago(8)).await;
     assert_eq!(look_after(&store, clock::now(), KEEP_3).await.unwrap(), None);
     assert_eq!(database.text(&format!("select to_regclass('{eight}')::text")).await, "");
@@ -235,8 +225,8 @@ async fn whoever_reads_a_detached_month_holds_up_nothing_else() {
     let (database, store) = old_journal().await;
     let (old, older) = (table(months_ago(6)), table(months_ago(7)));
     receive_message(&store, "older", months_ago(7)).await;
-    run(&database, &format!("insert into detached_months values ('{older}', 'drop')")).await;
-    run(&database, &format!("alter table events detach partition {older} concurrently")).await;
+    database.run(&format!("insert into detached_months values ('{older}', 'drop')")).await;
+    database.run(&format!("alter table events detach partition {older} concurrently")).await;
     let mut reader = database.pool.begin().await.unwrap();
     reader.execute(AssertSqlSafe(format!("select from {older}"))).await.unwrap();
     assert_eq!(look_after(&store, clock::now(), KEEP_3).await.unwrap(), None);
@@ -252,13 +242,13 @@ async fn retention_on_a_postgresql_that_is_too_old_is_refused_at_the_start() {
     let (database, store) = Database::migrated().await;
     let version: i32 = database.text("show server_version_num").await.parse().unwrap();
     assert_eq!(store.server_version().await.unwrap(), version);
-    disguise(
-        &database,
-        "create function disguise.current_setting(name text) returns text language sql stable as $$
-             select case name when 'server_version_num' then '130021' else pg_catalog.current_setting(name) end
-         $$",
-    )
-    .await;
+    database
+        .disguise(
+            "create function disguise.current_setting(name text) returns text language sql stable as $$
+                 select case name when 'server_version_num' then '130021' else pg_catalog.current_setting(name) end
+             $$",
+        )
+        .await;
     let directory = tempfile::tempdir().unwrap();
     let mut serve = program();
     serve.arg("serve").env("DATABASE_URL", &database.url).env("SOBOT_HOOK__STORAGE__DATA_DIR", directory.path());
@@ -319,12 +309,12 @@ async fn the_quarantine_is_bounded_and_what_has_been_replayed_makes_room() {
     assert_events_add_up(&service).await;
 
     // What was acknowledged is kept all the same.
-    run(&database, "alter table conversations add constraint no_such check (user_id <> 'poison')").await;
+    database.run("alter table conversations add constraint no_such check (user_id <> 'poison')").await;
     assert_eq!(service.post(message("poison", "1", "m", 1_760_000_000_000, "x")).await.0, 200);
     until("the refused event is in quarantine", async || count().await == 7).await;
-    run(&database, "delete from quarantine where id = (select max(id) from quarantine)").await;
+    database.run("delete from quarantine where id = (select max(id) from quarantine)").await;
 
-    run(&database, "update quarantine set replayed_at = now() where id in (2, 3, 5)").await;
+    database.run("update quarantine set replayed_at = now() where id in (2, 3, 5)").await;
     until("there is room", async || service.post(garbage()).await.1.contains("kept in quarantine")).await;
     // The oldest of them go, with some room to spare for the next.
     assert_eq!(count().await, 5);
@@ -333,7 +323,7 @@ async fn the_quarantine_is_bounded_and_what_has_been_replayed_makes_room() {
         "1 4 5 6"
     );
     // Rows that somebody has deleted leave room.
-    run(&database, "delete from quarantine").await;
+    database.run("delete from quarantine").await;
     until("there is room again", async || service.post(garbage()).await.1.contains("kept in quarantine")).await;
     assert_events_add_up(&service).await;
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sobot_hook::dialect::recall;
 use sobot_hook::dialect::webhook::parse;
-use sobot_hook::event::{Event, Facts, Journaled, Note};
+use sobot_hook::event::{Event, Facts, Journaled, Note, Receipt};
 use sobot_hook::jobs::rebuild::rebuild;
 use sobot_hook::store::{Batch, Scope};
 use support::database::Database;
@@ -248,7 +248,8 @@ fn what_jsonb_keeps_means_the_same() {
                 page_id: event.page_id.as_ref().map_or("", |page| page.as_str()),
                 key: event.key,
                 occurred_at: event.occurred_at,
-                received_at: event.received_at,
+                entry_time: event.entry_time,
+                receipt: Receipt { received_at: event.received_at, clock_skew: None },
             });
             let rulings = |event: &Event| {
                 let Event { user_id, page_id, kind, event_type, note, direction, facts, .. } = event.clone();

@@ -11,10 +11,16 @@ use crate::event::{Container, Event, Journaled};
 /// when it was stored. None for bytes that its dialect cannot read, which no journal holds.
 #[must_use]
 pub fn recall(row: &Journaled<'_>) -> Option<Event> {
-    let told = match row.container {
+    Some(Event { key: row.key, occurred_at: row.occurred_at, is_timed_by_receipt: false, ..judge(row)? })
+}
+
+/// Reads an event from the journal as if it had just come in with the row's receipt: its times are judged by that, and its
+/// key is what follows. What stood around it (object, envelope) only the row has. None as in [`recall`].
+#[must_use]
+pub fn judge(row: &Journaled<'_>) -> Option<Event> {
+    match row.container {
         Container::Messaging | Container::Standby | Container::Changes | Container::Callback | Container::Document => {
-            webhook::recall(row)?
+            webhook::recall(row)
         }
-    };
-    Some(Event { key: row.key, occurred_at: row.occurred_at, is_timed_by_receipt: false, ..told })
+    }
 }

@@ -17,4 +17,4 @@ pub use facts::{Facts, MessageFacts, SubscriptionFacts};
 pub use person::Person;
 pub use record::{Draft, Event, Journaled};
 pub use terms::{Container, Direction, Kind, Note};
-pub use time::plausible;
+pub use time::{Receipt, plausible};

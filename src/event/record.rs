@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::body::Body;
 use super::facts::Facts;
 use super::terms::{Container, Direction, Kind, Note};
-use super::{id, key, time};
+use super::time::{Receipt, plausible};
+use super::{id, key};
 use crate::ids::{EventKey, PageId, UserId};
 use crate::json::{Json, representable};
 
@@ -23,8 +24,10 @@ pub struct Event {
     pub occurred_at: DateTime<Utc>,
     /// True when no time was told (or none to be believed) and `occurred_at` is the receipt's.
     pub is_timed_by_receipt: bool,
-    /// When its body arrived.
+    /// When its body arrived, by the service's clock.
     pub received_at: DateTime<Utc>,
+    /// By how much PostgreSQL's clock was ahead of that one, if they were apart when the event was stored.
+    pub clock_skew: Option<TimeDelta>,
     /// The customer.
     pub user_id: Option<UserId>,
     /// The page.
@@ -65,7 +68,9 @@ pub struct Journaled<'a> {
     /// As stored.
     pub occurred_at: DateTime<Utc>,
     /// As stored.
-    pub received_at: DateTime<Utc>,
+    pub entry_time: Option<DateTime<Utc>>,
+    /// As stored.
+    pub receipt: Receipt,
 }
 
 /// What a dialect has read of one event, as it was told.
@@ -96,11 +101,12 @@ pub struct Draft<'a> {
 impl Draft<'_> {
     /// The event. The first reason found why it changes no state is its note.
     #[must_use]
-    pub fn finish(self, received_at: DateTime<Utc>) -> Event {
+    pub fn finish(self, receipt: Receipt) -> Event {
+        let Receipt { received_at, clock_skew } = receipt;
         let mut note = self.note;
         let page_id: Option<PageId> = noted(id::known(self.page), &mut note).flatten();
         let user_id: Option<UserId> = noted(id::known(self.user), &mut note).flatten();
-        let told_at = self.told_at.map(|told| time::plausible(told, received_at));
+        let told_at = self.told_at.map(|told| plausible(told, receipt));
         let occurred_at = told_at.and_then(|told| noted(told, &mut note));
         let facts = if note.is_none() { self.facts } else { Ok(Facts::None) };
         let facts = facts.and_then(|facts| admit(facts, self.kind, self.direction, user_id.as_ref(), page_id.as_ref()));
@@ -111,6 +117,7 @@ impl Draft<'_> {
             occurred_at: occurred_at.unwrap_or(received_at),
             is_timed_by_receipt: occurred_at.is_none(),
             received_at,
+            clock_skew,
             user_id,
             page_id,
             object: self.object,

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::TimeDelta;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -114,6 +115,11 @@ impl Intake {
     /// What is known of PostgreSQL.
     pub fn database(&self) -> DatabaseState {
         self.circuit.state()
+    }
+
+    /// By how much PostgreSQL's clock is ahead of the service's, once PostgreSQL has been looked at.
+    pub fn clock_skew(&self) -> Option<TimeDelta> {
+        self.store.clock_skew()
     }
 
     /// Takes nothing more and waits until the queue is written. What waits in the spool stays there.

@@ -4,6 +4,7 @@
 mod agreed_time;
 pub mod erase;
 pub mod pages;
+mod parts;
 pub mod rebuild;
 pub mod replay;
 pub mod upkeep;

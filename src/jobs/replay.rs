@@ -1,25 +1,11 @@
 //! Another try for what is in quarantine, with today's parser.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
-use tokio::time::sleep;
 
+use super::parts::in_parts;
 use crate::dialect::webhook;
 use crate::event::Event;
 use crate::store::{Batch, Session, Store, StoreError};
-
-/// Events a transaction, to begin with.
-const PART_EVENTS: usize = 1_000;
-
-/// A lost connection or a conflict is tried again at once.
-const TRIES: usize = 8;
-
-/// A transaction that was given up holds its locks until PostgreSQL ends it, up to a second later.
-const RELEASE: Duration = Duration::from_secs(1);
-
-/// So many events of one body that do not go in, and its others are not tried any more.
-const MAX_LEFT: usize = 10;
 
 /// Which bodies to try.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,7 +42,7 @@ pub async fn replay(
         after = body.id;
         let outcome = match webhook::parse(&body.raw.into(), body.received_at) {
             Err(error) => Err(error.to_string()),
-            Ok(events) => store_parts(store, &mut session, &events).await?.map_or(Ok(now), Err),
+            Ok(events) => in_parts(store, &mut session, &events, store_part).await?.map_or(Ok(now), Err),
         };
         // Stored but not marked, it will be stored again, which changes nothing.
         store.mark_quarantined(body.id, outcome.as_ref().map(|now| *now).map_err(String::as_str)).await?;
@@ -71,44 +57,7 @@ pub async fn replay(
     Ok(summary)
 }
 
-/// Stores what can be stored, in ever smaller parts where PostgreSQL is slow or refuses something, and tells why something
-/// is left, if it is.
-///
-/// # Errors
-/// PostgreSQL is away.
-async fn store_parts(store: &Store, session: &mut Session, events: &[Event]) -> Result<Option<String>, StoreError> {
-    // The last one is taken first.
-    let mut pending: Vec<&[Event]> = events.chunks(PART_EVENTS).rev().collect();
-    let mut left = Vec::new();
-    while let Some(part) = pending.pop() {
-        let Err(error) = store_part(session, part).await else { continue };
-        if !matches!(error, StoreError::Refused(_) | StoreError::NoMonth) {
-            // If the server is there, it is the affair of some event.
-            store.session().look().await?;
-        }
-        if matches!(error, StoreError::Slow) {
-            sleep(RELEASE).await;
-        }
-        if part.len() > 1 {
-            let (first, rest) = part.split_at(part.len() / 2);
-            pending.extend([rest, first]);
-            continue;
-        }
-        left.push(error.to_string());
-        if left.len() == MAX_LEFT {
-            break;
-        }
-    }
-    Ok(left.into_iter().next())
-}
-
 async fn store_part(session: &mut Session, part: &[Event]) -> Result<(), StoreError> {
     let batch = Batch { events: part.iter().collect(), quarantined: Vec::new() };
-    let mut tries = 1;
-    loop {
-        match session.commit(&batch).await {
-            Err(StoreError::Conflict(_) | StoreError::Lost(_) | StoreError::Outdated) if tries < TRIES => tries += 1,
-            outcome => return outcome.map(drop),
-        }
-    }
+    session.commit(&batch).await.map(drop)
 }

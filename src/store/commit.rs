@@ -15,12 +15,13 @@ use super::journal::{self, EventRow, Months, Settled};
 use super::quarantine::Quarantined;
 use super::session::Session;
 use super::state_rows::StateRows;
+use super::two_clocks;
 use crate::event::Event;
 use crate::state::State;
 
 /// A transaction that takes longer is given up: PostgreSQL counts as away then, and slow is handled as away.
 /// Well inside the time that a request may take, and some hundred times what a healthy commit takes.
-const COMMIT_BUDGET: Duration = Duration::from_secs(2);
+pub(super) const COMMIT_BUDGET: Duration = Duration::from_secs(2);
 
 /// What is written together.
 #[derive(Debug, Default)]
@@ -50,25 +51,25 @@ pub struct Committed {
 }
 
 impl Session {
-    /// Journals the batch and, if anything in it is new, merges what it tells into the state, in one transaction.
+    /// Journals the batch and, if anything in it is new, merges what it tells into the state, in one transaction. While the
+    /// service's clock is known to be behind PostgreSQL's, its times are judged by both.
     ///
     /// # Errors
     /// Then nothing counts as stored; the kind of error tells what to do.
     pub async fn commit(&mut self, batch: &Batch<'_>) -> Result<Committed, StoreError> {
+        let judged: Vec<Event>;
+        let judged_batch: Batch<'_>;
+        let mut batch = batch;
+        if let Some(skew) = self.store.clock_skew.noteworthy() {
+            judged = batch.events.iter().map(|event| two_clocks::judge(event, skew)).collect();
+            judged_batch = Batch { events: judged.iter().collect(), quarantined: batch.quarantined.clone() };
+            batch = &judged_batch;
+        }
         let mut own = self.take().await?;
         let Ok(committed) = timeout(COMMIT_BUDGET, self.write(&mut own.connection, batch)).await else {
             return Err(StoreError::Slow);
         };
-        match &committed {
-            Err(StoreError::Away(_) | StoreError::Lost(_)) => {
-                self.distrust(own);
-                return committed;
-            }
-            Err(StoreError::NoMonth) => self.months.forget(),
-            Ok(_) | Err(_) => {}
-        }
-        self.keep(own);
-        committed
+        self.finish(own, committed)
     }
 
     async fn write(&mut self, connection: &mut PgConnection, batch: &Batch<'_>) -> Result<Committed, StoreError> {
@@ -104,8 +105,8 @@ impl Session {
     }
 }
 
-/// Passes over what is of somebody who has been erased.
-async fn write(
+/// The batch as it is, within whatever transaction the connection is in. It passes over what is of somebody who has been erased.
+pub(super) async fn write(
     connection: &mut PgConnection,
     months: &mut Months,
     erasures: &Erasures,

@@ -7,6 +7,7 @@
 //! statement writes one table, its rows in one order, the tables in one fixed order: so two writers, or
 //! two processes, wait for each other but cannot deadlock.
 
+mod clock_skew;
 mod commit;
 mod conversations;
 mod earlier;
@@ -17,6 +18,7 @@ mod function;
 mod functions;
 mod journal;
 mod messages;
+mod misjudged;
 mod place;
 mod pool;
 mod pooler;
@@ -31,6 +33,7 @@ mod state_table;
 mod subscriptions;
 mod tables;
 mod tls;
+mod two_clocks;
 mod uploads;
 mod views;
 mod way;
@@ -39,6 +42,7 @@ pub use commit::{Batch, Committed, Fate};
 pub use erasure::{Erased, Erasure};
 pub use error::StoreError;
 pub use journal::Witnesses;
+pub use misjudged::{Misjudged, MisjudgedEvents};
 pub use pool::{CONNECT_TIMEOUT, Store};
 pub use quarantine::{Quarantined, QuarantinedBody};
 pub use schema::Schema;

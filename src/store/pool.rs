@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
 use tokio::time::{sleep, timeout};
 
+use super::clock_skew::ClockSkew;
 use super::error::StoreError;
 use super::pooler::Guard;
 use super::quarantine_limit::Limit;
@@ -41,6 +43,7 @@ pub struct Store {
     way: Arc<Way>,
     guard: Arc<Guard>,
     pub(super) quarantine: Arc<Limit>,
+    pub(super) clock_skew: Arc<ClockSkew>,
 }
 
 impl Store {
@@ -67,7 +70,7 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, way, guard, quarantine: Arc::default() })
+        Ok(Self { pool, way, guard, quarantine: Arc::default(), clock_skew: Arc::default() })
     }
 
     /// A new connection with the settings of a writer.
@@ -97,6 +100,13 @@ impl Store {
 
     pub(super) fn failures(&self) -> u64 {
         self.way.failures()
+    }
+
+    /// By how much PostgreSQL's clock was ahead of the service's at the last look; negative if it was behind, none before
+    /// the first look.
+    #[must_use]
+    pub fn clock_skew(&self) -> Option<TimeDelta> {
+        self.clock_skew.known()
     }
 
     /// Goes to this database from now on.

@@ -3,16 +3,19 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{Executor, PgConnection};
 use tokio::time::timeout;
 
+use super::clock_skew::ClockSkew;
 use super::error::{StoreError, is_forbidden};
 use super::functions;
 use super::pool::{CONNECT_TIMEOUT, Store};
 use super::pooler;
 use super::session::Session;
+use crate::clock;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -44,15 +47,15 @@ pub enum Schema {
 }
 
 impl Session {
-    /// Looks whether PostgreSQL answers, and how far the schema is; before the first connection and after a failure also
-    /// whether a connection keeps its session. Whoever finds it behind may migrate it.
+    /// Looks whether PostgreSQL answers, what time it has, and how far the schema is; before the first connection and after
+    /// a failure also whether a connection keeps its session. Whoever finds it behind may migrate it.
     ///
     /// # Errors
     /// PostgreSQL is away, or of no use to us.
     pub async fn look(&mut self) -> Result<Schema, StoreError> {
         self.store.pass_guard(GUARD_LIMIT).await?;
         let mut own = self.take().await?;
-        let looked = timeout(QUESTION_LIMIT, look(&mut own.connection)).await;
+        let looked = timeout(QUESTION_LIMIT, look(&mut own.connection, &self.store.clock_skew)).await;
         let schema = looked.unwrap_or_else(|_| Err(StoreError::Away("it does not answer".to_owned())));
         match &schema {
             Ok(_) => self.keep(own),
@@ -64,8 +67,11 @@ impl Session {
     }
 }
 
-async fn look(connection: &mut PgConnection) -> Result<Schema, StoreError> {
-    let encoding: String = sqlx::query_scalar("show server_encoding").fetch_one(&mut *connection).await?;
+async fn look(connection: &mut PgConnection, clock_skew: &ClockSkew) -> Result<Schema, StoreError> {
+    let asked_at = clock::now();
+    let statement = "select current_setting('server_encoding'), clock_timestamp()";
+    let (encoding, told): (String, DateTime<Utc>) = sqlx::query_as(statement).fetch_one(&mut *connection).await?;
+    clock_skew.learn(asked_at, told, clock::now());
     if encoding != "UTF8" {
         return Err(StoreError::Unusable(format!(
             "the database has the encoding {encoding}, which does not hold every text; make one with \

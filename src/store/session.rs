@@ -55,6 +55,20 @@ impl Session {
         self.idle = Some(Own { used_at: Instant::now(), ..own });
     }
 
+    /// Does with the connection what the outcome of its transaction asks for.
+    pub(super) fn finish<T>(&mut self, own: Own, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &outcome {
+            Err(StoreError::Away(_) | StoreError::Lost(_)) => {
+                self.distrust(own);
+                return outcome;
+            }
+            Err(StoreError::NoMonth) => self.months.forget(),
+            Ok(_) | Err(_) => {}
+        }
+        self.keep(own);
+        outcome
+    }
+
     /// Drops a connection that has failed, and has every session begin anew: all may lead to a server that is no longer the
     /// right one, or know types that have been made anew.
     pub(super) fn distrust(&mut self, own: Own) {

@@ -10,7 +10,7 @@ const COUNTERS: [(&str, &str); 5] = [
     ("sobot_hook_quarantine_refused_total", "Bodies that were not JSON and not kept: the quarantine was full."),
 ];
 
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 9] = [
     ("sobot_hook_build_info", "1; the label tells the version of the program."),
     ("sobot_hook_queue_requests", "Requests that wait for a writer."),
     ("sobot_hook_spool_entries", "Bodies that wait in the spool."),
@@ -18,6 +18,10 @@ const GAUGES: [(&str, &str); 8] = [
     ("sobot_hook_spool_max_bytes", "Bytes that may wait in the spool (spool.max_bytes)."),
     ("sobot_hook_spool_age_seconds", "How long the oldest body has been waiting in the spool; 0 when none waits."),
     ("sobot_hook_database_away", "1 after PostgreSQL has failed to take an event, 0 as soon as it takes one again."),
+    (
+        "sobot_hook_clock_skew_seconds",
+        "By how much PostgreSQL's clock is ahead of the service's; negative if it is behind.",
+    ),
     ("sobot_hook_quarantine_bytes", "Size of the quarantine, measured once a minute."),
 ];
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
@@ -220,6 +221,11 @@ pub fn page_remembered(page: &PageId, age: Duration) {
 pub fn committed(events: usize, took: Duration) {
     histogram!("sobot_hook_batch_events").record(events as f64);
     histogram!("sobot_hook_commit_seconds").record(took.as_secs_f64());
+}
+
+/// The clocks were compared: by so much is PostgreSQL's ahead of the service's.
+pub fn clock_skew(skew: TimeDelta) {
+    gauge!("sobot_hook_clock_skew_seconds").set(skew.as_seconds_f64());
 }
 
 /// How many bytes may wait in the spool.

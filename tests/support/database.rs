@@ -115,6 +115,19 @@ impl Database {
         (database, store)
     }
 
+    /// Runs statements.
+    pub async fn run(&self, statements: &str) {
+        let done = self.pool.execute(AssertSqlSafe(statements)).await;
+        done.unwrap_or_else(|error| panic!("{error} in\n{statements}"));
+    }
+
+    /// Leads the sessions to come to functions of our own, in the schema `disguise`, before PostgreSQL's.
+    pub async fn disguise(&self, functions: &str) {
+        let name = self.text("select current_database()").await;
+        self.run(&format!("create schema disguise; {functions}")).await;
+        self.run(&format!("alter database {name} set search_path = public, disguise, pg_catalog")).await;
+    }
+
     pub async fn count(&self, query: &str) -> i64 {
         count(&self.pool, query).await
     }

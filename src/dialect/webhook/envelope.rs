@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use super::event;
 use super::found::{Address, Found, object};
-use crate::event::{Container, Event, Note, id};
+use crate::event::{Container, Event, Note, Receipt, id};
 use crate::ids::MAX_ID_BYTES;
 use crate::json::{self, Document, Json, NotJson, Type};
 
@@ -22,13 +22,15 @@ pub const MAX_EVENTS: usize = 10_000;
 
 /// Takes a body apart into its events, at least one, in the order in which they stand.
 ///
-/// `received_at` is the time of receipt, which bounds the times that are believed.
+/// `received_at` is the time of receipt by the service's clock, which bounds the times that are believed, as long as nobody
+/// knows that it is behind.
 ///
 /// # Errors
 /// [`NotJson`], with the place but nothing of the content.
 pub fn parse(body: &Bytes, received_at: DateTime<Utc>) -> Result<Vec<Event>, NotJson> {
     let document = Document::parse(body)?;
-    Ok(find_all(&document).iter().map(|found| read(found, received_at)).collect())
+    let receipt = Receipt { received_at, clock_skew: None };
+    Ok(find_all(&document).iter().map(|found| read(found, receipt)).collect())
 }
 
 /// All that a document holds, at least one, in the order in which they stand.
@@ -49,14 +51,14 @@ pub fn find_all<'a>(document: &'a Document<'a>) -> Vec<Found<'a>> {
 }
 
 /// The event of what was found.
-pub fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Event {
+pub fn read(found: &Found<'_>, receipt: Receipt) -> Event {
     match found.own_members.as_ref().map(Document::parse) {
         Some(Ok(document)) => {
             let address = found.address.clone();
-            event::read(&Found { address, ..Found::bare(document.root(), found.container) }, received_at)
+            event::read(&Found { address, ..Found::bare(document.root(), found.container) }, receipt)
         }
         // Members of a document are a document; so there is no error to tell.
-        Some(Err(_)) | None => event::read(found, received_at),
+        Some(Err(_)) | None => event::read(found, receipt),
     }
 }
 

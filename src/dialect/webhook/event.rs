@@ -3,15 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-
 use super::facts;
 use super::found::Found;
-use crate::event::{Container, Direction, Draft, Event, Facts, Kind, id};
+use crate::event::{Container, Direction, Draft, Event, Facts, Kind, Receipt, id};
 use crate::json::{self, Json, Type};
 
 /// Reads an event where it was found.
-pub fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Event {
+pub fn read(found: &Found<'_>, receipt: Receipt) -> Event {
     let (json, container) = (found.json, found.container);
     let kind = kind(json, container);
     let event_type = match (kind, container) {
@@ -19,11 +17,8 @@ pub fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Event {
         (Kind::Other, Container::Changes) => json.member("field").and_then(Json::string).map(Into::into),
         _ => None,
     };
-    let facts = if container.is_folded() {
-        facts::read(kind, event_type.as_deref(), json, received_at)
-    } else {
-        Ok(Facts::None)
-    };
+    let facts =
+        if container.is_folded() { facts::read(kind, event_type.as_deref(), json, receipt) } else { Ok(Facts::None) };
     let Parties { page, user, direction, is_echo } = Parties::read(found);
     let draft = Draft {
         json,
@@ -41,7 +36,7 @@ pub fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Event {
         note: found.note,
         envelope: found.surroundings.to_json(),
     };
-    draft.finish(received_at)
+    draft.finish(receipt)
 }
 
 /// The first of the four known keys decides; a null value is as if absent.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 
-use crate::event::{Facts, Kind, MessageFacts, Note, SubscriptionFacts, id, plausible};
+use crate::event::{Facts, Kind, MessageFacts, Note, Receipt, SubscriptionFacts, id, plausible};
 use crate::ids::{MAX_ID_BYTES, Mid};
 use crate::json::{self, Json, Type};
 
@@ -14,12 +14,12 @@ use crate::json::{self, Json, Type};
 ///
 /// # Errors
 /// Why it tells the state nothing although its kind should.
-pub fn read(kind: Kind, event_type: Option<&str>, event: Json<'_>, received_at: DateTime<Utc>) -> Result<Facts, Note> {
+pub fn read(kind: Kind, event_type: Option<&str>, event: Json<'_>, receipt: Receipt) -> Result<Facts, Note> {
     let member = |name| event.member(name).filter(|value| value.kind() == Type::Object).ok_or(Note::NotAnObject);
     match kind {
         Kind::Message => message(member("message")?),
-        Kind::Delivery => delivery(member("delivery")?, received_at),
-        Kind::Read => read_receipt(member("read")?, received_at),
+        Kind::Delivery => delivery(member("delivery")?, receipt),
+        Kind::Read => read_receipt(member("read")?, receipt),
         Kind::Optin => optin(member("optin")?, event.member("timestamp")),
         Kind::Upload => Ok(Facts::Upload {
             track_id: id::required(event.member("track_id"), Note::NoTrackId)?,
@@ -81,13 +81,13 @@ fn edit(edit: Json<'_>) -> Result<Facts, Note> {
     })
 }
 
-fn told_watermark(json: Json<'_>, received_at: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Note> {
+fn told_watermark(json: Json<'_>, receipt: Receipt) -> Result<Option<DateTime<Utc>>, Note> {
     let told = json.member("watermark").and_then(json::micros);
-    told.map(|told| plausible(told, received_at)).transpose()
+    told.map(|told| plausible(told, receipt)).transpose()
 }
 
-fn delivery(delivery: Json<'_>, received_at: DateTime<Utc>) -> Result<Facts, Note> {
-    let watermark = told_watermark(delivery, received_at)?;
+fn delivery(delivery: Json<'_>, receipt: Receipt) -> Result<Facts, Note> {
+    let watermark = told_watermark(delivery, receipt)?;
     let mut mids: Vec<Mid> = Vec::new();
     for element in delivery.member("mids").into_iter().flat_map(Json::elements) {
         mids.extend(id::optional(Some(element))?);
@@ -98,8 +98,8 @@ fn delivery(delivery: Json<'_>, received_at: DateTime<Utc>) -> Result<Facts, Not
     Ok(Facts::Delivery { mids, watermark })
 }
 
-fn read_receipt(read: Json<'_>, received_at: DateTime<Utc>) -> Result<Facts, Note> {
-    let watermark = told_watermark(read, received_at)?;
+fn read_receipt(read: Json<'_>, receipt: Receipt) -> Result<Facts, Note> {
+    let watermark = told_watermark(read, receipt)?;
     let mid = id::optional(read.member("mid"))?;
     if mid.is_none() && watermark.is_none() {
         return Err(Note::NoWatermark);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::envelope;
-use crate::event::{Event, Person};
+use crate::event::{Event, Person, Receipt};
 use crate::json::{Document, names, without_name};
 
 /// What is left of a body when a person's events are taken out of it; nothing if nothing is. The events of others stay as
@@ -18,8 +18,9 @@ pub fn without(person: &Person, body: &Bytes, received_at: DateTime<Utc>) -> Byt
         return if names(body, name) { Bytes::new() } else { body.clone() };
     };
     let found = envelope::find_all(&document);
+    let receipt = Receipt { received_at, clock_skew: None };
     let theirs = found.iter().filter(|found| {
-        let event = envelope::read(found, received_at);
+        let event = envelope::read(found, receipt);
         is_theirs(person, &event, found.json.source())
     });
     let theirs: Vec<Range<usize>> = theirs.map(|found| found.json.place()).collect();

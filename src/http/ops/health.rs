@@ -54,7 +54,9 @@ async fn ready(State(parts): State<Arc<HealthState>>) -> impl IntoResponse {
         "bytes": waiting.bytes,
         "age_seconds": waiting.age(clock::now()).as_secs(),
     });
-    let mut report = json!({ "database": state, "migrations": migrations, "spool": spool });
+    let clock_skew = parts.intake.clock_skew().map(|skew| skew.as_seconds_f64());
+    let mut report =
+        json!({ "database": state, "migrations": migrations, "clock_skew_seconds": clock_skew, "spool": spool });
     if let Some(advice) = advice {
         report["advice"] = advice.into();
     }

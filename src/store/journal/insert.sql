@@ -6,11 +6,11 @@ begin
     with inserted_event as (
         insert into events (
             occurred_at, event_key, user_id, page_id, object, container, kind,
-            event_type, received_at, note, body, raw, envelope, entry_time
+            event_type, received_at, note, body, raw, envelope, entry_time, clock_skew
         )
         select
             occurred_at, event_key, user_id, page_id, object, container, kind,
-            event_type, received_at, note, body::jsonb, raw, envelope, entry_time
+            event_type, received_at, note, body::jsonb, raw, envelope, entry_time, clock_skew
         from unnest(rows)
         on conflict do nothing
         returning occurred_at, event_key, user_id

@@ -15,6 +15,10 @@ begin
     was_there := to_regclass(month_name) is not null;
     -- One that somebody has detached comes back with all that it holds, and stays theirs.
     execute format('create table if not exists %I (like events including all)', month_name);
+    if was_there then
+        -- It may have been detached before the journal had this column.
+        execute format('alter table %I add column if not exists clock_skew interval', month_name);
+    end if;
     execute format(
         'alter table events attach partition %I for values from (%L) to (%L)',
         month_name, first_day || ' 00:00:00+00', next_month || ' 00:00:00+00'

@@ -12,7 +12,7 @@ pub use first_receipts::{Earlier, FIRST_RECEIPT, FIRST_RECEIPTS, Settled, settle
 pub use months::{MAKE_MONTH, Months};
 pub use retention::Witnesses;
 pub use row::{EventRow, distinct};
-pub use told::{RECALLED, from_folded, recall};
+pub use told::{RECALLED, from_folded, judge, recall};
 
 /// Inserts rows or ignores them: the body of a function whose argument is `rows`. It returns the positions (from 1) of
 /// those that the journal had already.

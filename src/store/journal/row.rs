@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::postgres::types::PgInterval;
 
 use crate::event::{Event, Note};
 use crate::ids::{EventKey, PageId, UserId};
@@ -39,6 +40,7 @@ row! {
         raw: Option<&'e [u8]>,
         envelope: Option<&'e str>,
         entry_time: Option<DateTime<Utc>>,
+        clock_skew: Option<PgInterval>,
     }
 }
 
@@ -59,8 +61,13 @@ impl<'e> From<&'e Event> for EventRow<'e> {
             raw: event.body.raw.as_deref(),
             envelope: event.envelope.as_deref(),
             entry_time: event.entry_time,
+            clock_skew: event.clock_skew.map(interval),
         }
     }
+}
+
+fn interval(skew: TimeDelta) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: skew.num_microseconds().unwrap_or(i64::MAX) }
 }
 
 /// A body's JSON was text before it was bytes.
