@@ -15,6 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::database::{COMMAND_LIMIT, Database};
 use crate::jobs::rebuild::{Rebuilt, rebuild};
 use crate::jobs::replay::{Choice, Replayed, replay};
+use crate::outbound::client::builder;
 use crate::store::{Difference, Scope};
 use crate::{clock, demo, spool, telemetry};
 
@@ -234,7 +235,7 @@ async fn healthcheck(config: &Config) -> Result<()> {
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).no_proxy().build()?;
+    let client = builder().timeout(Duration::from_secs(3)).no_proxy().build()?;
     let answer = client.get(format!("http://{address}/healthz")).send().await;
     let answer = answer.with_context(|| format!("nothing serves on {address}"))?;
     if !answer.status().is_success() {
