@@ -68,6 +68,14 @@ foreign_id!(
     /// What an upload became at Facebook, ready to be sent in a media template.
     AttachmentId
 );
+foreign_id!(
+    /// A definition of a subscription topic at Sobot (`configid`), by which it is changed and deleted.
+    ConfigId
+);
+foreign_id!(
+    /// A conversation at Meta: `t_…`.
+    ConversationId
+);
 
 /// What tells an event from every other one: 16 bytes of SHA-256 over what identifies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,6 +10,8 @@
 //!
 //! While PostgreSQL is away, [`spool`] takes the bodies instead, and the drain of [`intake`] brings them in later.
 //!
+//! What the service asks of Sobot and of Meta goes through [`outbound`].
+//!
 //! Beside it: [`jobs`] compute state from the journal, try the quarantine again, make and drop months. Around it: [`config`],
 //! [`data_dir`] and [`private_server`] before, [`telemetry`] throughout, [`app`] to build it all and take it down, [`cli`]
 //! and [`demo`] for people.
@@ -28,6 +30,7 @@ pub mod ids;
 pub mod intake;
 pub mod jobs;
 pub mod json;
+pub mod outbound;
 pub mod private_server;
 pub mod spool;
 pub mod state;

@@ -237,7 +237,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
         acts: HashMap::new(),
     };
     stage.serve().await;
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build().unwrap();
+    let http = sobot_hook::outbound::client::builder().timeout(Duration::from_secs(10)).no_proxy().build().unwrap();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
             tokio::spawn(client(Arc::clone(&clients_saw), Arc::clone(&stage.url), http.clone(), rng.fork(), number))

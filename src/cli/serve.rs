@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::outbound::client::builder;
 use crate::{clock, demo as story, telemetry};
 
 pub async fn serve(config: Config) -> Result<()> {
@@ -55,7 +56,7 @@ pub async fn healthcheck(config: &Config) -> Result<()> {
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).no_proxy().build()?;
+    let client = builder().timeout(Duration::from_secs(3)).no_proxy().build()?;
     let answer = client.get(format!("http://{address}/healthz")).send().await;
     let answer = answer.with_context(|| format!("nothing serves on {address}"))?;
     if !answer.status().is_success() {

@@ -1,6 +1,7 @@
 //! The configuration: `config.toml` in the repository is the defaults, a file and the environment change
 //! them, and nothing that they say is overlooked. Printed or serialised, it shows no secret.
 
+mod apis;
 mod database_url;
 mod error;
 mod kubernetes;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
 pub use secret::Secret;
-pub use sections::{Admin, Database, Http, Log, LogFormat, LogLevel, Retention, Spool, Storage, Webhook};
+pub use sections::{Admin, Database, Graph, Http, Log, LogFormat, LogLevel, Retention, Sobot, Spool, Storage, Webhook};
 
 /// The defaults: the documented file itself.
 const DEFAULTS: &str = include_str!("../../config.toml");
@@ -31,6 +32,8 @@ pub struct Config {
     pub database: Database,
     pub storage: Storage,
     pub spool: Spool,
+    pub sobot: Sobot,
+    pub graph: Graph,
     pub retention: Retention,
     pub log: Log,
 }
@@ -61,6 +64,8 @@ impl Config {
                 2 * self.http.body_limit_bytes as u64,
                 1 << 40,
             ),
+            ("sobot.sends_per_second", u64::from(self.sobot.sends_per_second), 1, 1_000),
+            ("graph.heal_minutes", u64::from(self.graph.heal_minutes), 0, 10_080),
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
@@ -77,6 +82,7 @@ impl Config {
             }
         }
         database_url::check(self.database.url.expose())?;
+        apis::check(&self.sobot, &self.graph)?;
         if self.webhook.secrets.is_empty() && !self.http.listen.ip().is_loopback() {
             return Err(ConfigError(format!(
                 "http.listen is {}, which others can reach, but webhook.secrets is empty; set a secret \
@@ -106,6 +112,7 @@ impl Config {
         if !self.admin.listen.ip().is_loopback() {
             warnings.push(format!("admin.listen is {}: keep the metrics off the public network", self.admin.listen));
         }
+        warnings.extend(apis::warnings(&self.sobot, &self.graph));
         if self.http.request_timeout_ms < 3_500 {
             warnings.push(
                 "http.request_timeout_ms is below 3500: a request may time out before the spool has it".to_owned(),

@@ -1,5 +1,6 @@
 //! The sections of `config.toml`, which describes their keys.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,6 +60,30 @@ pub struct Storage {
 #[serde(deny_unknown_fields)]
 pub struct Spool {
     pub max_bytes: u64,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sobot {
+    /// Without a slash at its end, or with one.
+    pub base_url: String,
+    /// Empty: Sobot's API is not used.
+    pub appid: String,
+    pub app_key: Secret,
+    pub sends_per_second: u32,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graph {
+    /// Without a slash at its end, or with one.
+    pub base_url: String,
+    /// `v26.0`
+    pub version: String,
+    /// By page id.
+    pub page_tokens: BTreeMap<String, Secret>,
+    /// 0 is never.
+    pub heal_minutes: u32,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]

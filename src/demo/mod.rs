@@ -1,6 +1,10 @@
 //! A small story, told through the real HTTP door: a customer writes and is answered, subscribes, stops and
-//! comes back; an upload is asked for and matched; something nobody knows and something broken arrive.
+//! comes back; an upload is asked for and matched; something nobody knows and something broken arrive. Beside it stand
+//! [`sobot`] and [`graph`], which behave as the two APIs do ([`simulator`]), for whoever has no account there.
 
+pub mod graph;
+pub mod simulator;
+pub mod sobot;
 mod story;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,6 +16,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
 use crate::config::{Config, LogLevel, Secret};
+use crate::outbound::client::builder;
 use crate::store::{Store, View};
 use story::Story;
 
@@ -46,7 +51,7 @@ pub fn url(address: SocketAddr) -> String {
 /// The service does not answer, or a view cannot be read.
 pub async fn tell(url: &str, store: &Store, now: DateTime<Utc>) -> Result<()> {
     let told = Story::new(now);
-    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let client = builder().timeout(PATIENCE).build()?;
     wait_until_ready(&client, url).await?;
     println!("Posting to {url}\n");
     for scene in told.scenes() {

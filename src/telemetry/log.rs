@@ -13,11 +13,7 @@ use crate::config::{Log, LogFormat};
 /// # Errors
 /// The level is no filter that `tracing` knows.
 pub fn start(log: &Log) -> Result<(), tracing_subscriber::filter::ParseError> {
-    // Below info the database client would log statements and the HTTP library request lines, which hold
-    // the secret: their levels are not for choosing.
-    let filter = EnvFilter::builder()
-        .parse(format!("{},sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn", log.level.as_str()))?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter(log)?);
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
     match log.format {
         LogFormat::Text => registry.with(layer.with_ansi(stderr().is_terminal())).init(),
@@ -28,4 +24,15 @@ pub fn start(log: &Log) -> Result<(), tracing_subscriber::filter::ParseError> {
         tracing::error!(%place, "panic");
     }));
     Ok(())
+}
+
+/// What is logged at this level.
+///
+/// # Errors
+/// The level is no filter that `tracing` knows.
+pub fn filter(log: &Log) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    // Below info the database client would log statements and the HTTP libraries request lines, which hold
+    // secrets: their levels are not for choosing.
+    const LIBRARIES: &str = "sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn";
+    EnvFilter::builder().parse(format!("{},{LIBRARIES}", log.level.as_str()))
 }

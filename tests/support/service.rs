@@ -108,7 +108,7 @@ impl Service {
             }
         });
         let (webhook, admin) = Self::wait_for_addresses(&mut child, &addresses, &log);
-        let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
+        let client = sobot_hook::outbound::client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
         Self {
             child,
             webhook: format!("http://{webhook}/webhook/{SECRET}"),
