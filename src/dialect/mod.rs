@@ -3,6 +3,9 @@
 //!
 //! Pure and total: no I/O, no clock, no panic, and an answer for every input.
 
+mod composed;
+pub mod graph;
+pub mod sobot;
 pub mod webhook;
 
 use crate::event::{Container, Event, Journaled};
@@ -15,6 +18,8 @@ pub fn recall(row: &Journaled<'_>) -> Option<Event> {
         Container::Messaging | Container::Standby | Container::Changes | Container::Callback | Container::Document => {
             webhook::recall(row)?
         }
+        Container::Api | Container::Sync => sobot::recall(row)?,
+        Container::Backfill => graph::recall(row)?,
     };
     Some(Event { key: row.key, occurred_at: row.occurred_at, is_timed_by_receipt: false, ..told })
 }

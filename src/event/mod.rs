@@ -9,6 +9,7 @@ pub mod id;
 mod key;
 mod record;
 mod terms;
+pub mod text;
 mod time;
 
 pub use body::Body;

@@ -27,6 +27,7 @@ pub fn read(found: &Found<'_>, received_at: DateTime<Utc>) -> Event {
     let Parties { page, user, direction, is_echo } = Parties::read(found);
     let draft = Draft {
         json,
+        identity: json,
         container,
         kind,
         event_type,
