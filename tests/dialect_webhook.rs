@@ -67,6 +67,7 @@ fn every_case_becomes_the_events_that_are_expected() {
             match event.direction {
                 Direction::Inbound => assert_eq!(user, row[7], "{place}"),
                 Direction::Outbound => assert_ne!(user, row[7], "{place}: an echo's sender is not the user"),
+                Direction::Unknown => panic!("{place}: the webhook always tells who wrote"),
             }
             checked += 1;
         }

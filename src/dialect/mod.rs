@@ -3,6 +3,9 @@
 //!
 //! Pure and total: no I/O, no clock, no panic, and an answer for every input.
 
+mod composed;
+pub mod graph;
+pub mod sobot;
 pub mod webhook;
 
 use crate::event::{Container, Event, Journaled};
@@ -22,5 +25,7 @@ pub fn judge(row: &Journaled<'_>) -> Option<Event> {
         Container::Messaging | Container::Standby | Container::Changes | Container::Callback | Container::Document => {
             webhook::recall(row)
         }
+        Container::Api | Container::Sync => sobot::recall(row),
+        Container::Backfill => graph::recall(row),
     }
 }

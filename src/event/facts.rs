@@ -16,6 +16,11 @@ pub enum Facts {
     },
     /// A message was written.
     Message(MessageFacts),
+    /// There was a message, of which nothing is told but its time and, perhaps, who wrote it.
+    Listed {
+        /// The message.
+        mid: Mid,
+    },
     /// A message was taken back. The mid is the message's own.
     Unsend {
         /// The message.
@@ -66,7 +71,7 @@ pub struct MessageFacts {
     pub attachment_types: Option<String>,
 }
 
-/// One `notification_messages` opt-in.
+/// One `notification_messages` opt-in, or a subscription as Sobot's list has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionFacts {
     /// What is subscribed to.
@@ -83,6 +88,8 @@ pub struct SubscriptionFacts {
     pub payload: Option<String>,
     /// `DAILY`, `WEEKLY` or `MONTHLY`, before API v16.
     pub frequency: Option<String>,
-    /// The user's time zone, never blank. Only subscribing events carry it.
+    /// The user's time zone, never blank. Of the events only subscribing ones carry it.
     pub timezone: Option<String>,
+    /// When the subscription was made. Only Sobot's list tells.
+    pub created_at: Option<DateTime<Utc>>,
 }

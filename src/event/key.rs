@@ -5,6 +5,10 @@
 //! and its canonical JSON, because forwarders reorder keys and escape characters differently. A note is part of
 //! the key, so that an event that could not be folded does not stand in the way of its better twin.
 //!
+//! What we made ourselves of an API's answers has keys of its own for each container: a message that we sent is another
+//! event than its echo, and neither may swallow the other. Of such a body only what the API told identifies the event, and
+//! not when we asked.
+//!
 //! **A key is a contract on disk.** Journals know their events by it: under another key the same event would be stored
 //! a second time. So every change of the code keeps all keys (`tests/data/keys.tsv` pins them), or is a decision of its
 //! own, with a migration of the journals that exist.
@@ -14,22 +18,35 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::facts::{Facts, MessageFacts};
-use super::terms::{Direction, Kind, Note};
+use super::terms::{Container, Direction, Kind, Note};
 use crate::ids::{EventKey, PageId};
 use crate::json::{Decimal, Json, Type};
 
+/// What an event is about, as far as every key holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub container: Container,
+    pub page: Option<&'a PageId>,
+}
+
 /// The key of an event that tells of a message.
-pub fn of_message(page: Option<&PageId>, direction: Direction, is_echo: bool, facts: &Facts) -> Option<EventKey> {
-    let (mid, is_deleted, parts) = match facts {
+pub fn of_message(subject: Subject<'_>, direction: Direction, is_echo: bool, facts: &Facts) -> Option<EventKey> {
+    let (mid, form, parts) = match facts {
         Facts::Message(MessageFacts { mid, text, attachment_types }) => {
-            (mid, false, [text.as_deref(), attachment_types.as_deref()])
+            (mid, 0, [text.as_deref(), attachment_types.as_deref()])
         }
-        Facts::Unsend { mid } => (mid, true, [None, None]),
+        Facts::Unsend { mid } => (mid, 1, [None, None]),
+        Facts::Listed { mid } => (mid, 2, [None, None]),
         _ => return None,
     };
-    let mut hash = start(b"message", page);
+    let direction = match direction {
+        Direction::Inbound => 0,
+        Direction::Outbound => 1,
+        Direction::Unknown => 2,
+    };
+    let mut hash = start(subject, b"message");
     text(&mut hash, mid.as_str());
-    hash.update([u8::from(direction == Direction::Outbound), u8::from(is_echo), u8::from(is_deleted)]);
+    hash.update([direction, u8::from(is_echo), form]);
     for part in parts {
         hash.update([u8::from(part.is_some())]);
         text(&mut hash, part.unwrap_or_default());
@@ -38,16 +55,18 @@ pub fn of_message(page: Option<&PageId>, direction: Direction, is_echo: bool, fa
 }
 
 /// The key of any other event.
-pub fn of_json(kind: Kind, note: Option<Note>, page: Option<&PageId>, json: Json<'_>) -> EventKey {
-    let mut hash = start(b"json", page);
+pub fn of_json(subject: Subject<'_>, kind: Kind, note: Option<Note>, json: Json<'_>) -> EventKey {
+    let mut hash = start(subject, b"json");
     text(&mut hash, kind.as_str());
     text(&mut hash, note.map_or("", Note::as_str));
     canonical(&mut hash, json);
     finish(hash)
 }
 
-fn start(domain: &[u8], page: Option<&PageId>) -> Sha256 {
-    let mut hash = Sha256::new_with_prefix(domain);
+fn start(Subject { container, page }: Subject<'_>, domain: &[u8]) -> Sha256 {
+    // No key of the webhook has its container in it, and none of our own containers begins as a domain does.
+    let own = if container.is_own() { container.as_str() } else { "" };
+    let mut hash = Sha256::new_with_prefix(own).chain_update(domain);
     text(&mut hash, page.map_or("", PageId::as_str));
     hash
 }

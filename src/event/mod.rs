@@ -10,6 +10,7 @@ mod key;
 mod person;
 mod record;
 mod terms;
+pub mod text;
 mod time;
 
 pub use body::Body;

@@ -78,6 +78,8 @@ pub struct Journaled<'a> {
 pub struct Draft<'a> {
     /// All of it.
     pub json: Json<'a>,
+    /// What of it is the same in a repetition, where no message tells one event from another.
+    pub identity: Json<'a>,
     pub container: Container,
     pub kind: Kind,
     pub event_type: Option<String>,
@@ -111,9 +113,10 @@ impl Draft<'_> {
         let facts = if note.is_none() { self.facts } else { Ok(Facts::None) };
         let facts = facts.and_then(|facts| admit(facts, self.kind, self.direction, user_id.as_ref(), page_id.as_ref()));
         let facts = noted(facts, &mut note).unwrap_or(Facts::None);
-        let key = key::of_message(page_id.as_ref(), self.direction, self.is_echo, &facts);
+        let subject = key::Subject { container: self.container, page: page_id.as_ref() };
+        let key = key::of_message(subject, self.direction, self.is_echo, &facts);
         Event {
-            key: key.unwrap_or_else(|| key::of_json(self.kind, note, page_id.as_ref(), self.json)),
+            key: key.unwrap_or_else(|| key::of_json(subject, self.kind, note, self.identity)),
             occurred_at: occurred_at.unwrap_or(received_at),
             is_timed_by_receipt: occurred_at.is_none(),
             received_at,

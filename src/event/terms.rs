@@ -48,16 +48,37 @@ pub enum Container {
     Callback,
     /// JSON in which no event was found, whole.
     Document,
+    /// A message that we sent through Sobot's API.
+    Api,
+    /// A subscriber as Sobot's list tells of them.
+    Sync,
+    /// A message as Meta's Conversations API tells of it.
+    Backfill,
 }
 
 impl Container {
     /// Every container.
-    pub const ALL: [Self; 5] = [Self::Messaging, Self::Standby, Self::Changes, Self::Callback, Self::Document];
+    pub const ALL: [Self; 8] = [
+        Self::Messaging,
+        Self::Standby,
+        Self::Changes,
+        Self::Callback,
+        Self::Document,
+        Self::Api,
+        Self::Sync,
+        Self::Backfill,
+    ];
 
     /// The container of that name in SQL.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|container| container.as_str() == name)
+    }
+
+    /// Whether we made its events ourselves, of what an API told when we asked it. The others came by the webhook.
+    #[must_use]
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Api | Self::Sync | Self::Backfill)
     }
 
     /// Whether its events tell the state anything.
@@ -75,6 +96,9 @@ impl Container {
             Self::Changes => "changes",
             Self::Callback => "callback",
             Self::Document => "document",
+            Self::Api => "api",
+            Self::Sync => "sync",
+            Self::Backfill => "backfill",
         }
     }
 }
@@ -92,6 +116,8 @@ pub enum Note {
     NoPage,
     /// A message without its id.
     NoMid,
+    /// A message of the past that does not tell when it was written.
+    NoCreatedTime,
     /// A subscription without its topic.
     NoTopic,
     /// A callback without what it answers to.
@@ -102,6 +128,8 @@ pub enum Note {
     NoWatermark,
     /// Neither stop nor resume.
     UnknownStatus,
+    /// A subscriber in Sobot's list who is neither subscribed nor not.
+    UnknownSubStatus,
     /// A time before Facebook.
     TimeTooEarly,
     /// A time in a future that no clock error explains.
@@ -120,11 +148,13 @@ impl Note {
             Self::NoUser => "no user id",
             Self::NoPage => "no page id",
             Self::NoMid => "no mid",
+            Self::NoCreatedTime => "no created_time",
             Self::NoTopic => "no topic",
             Self::NoTrackId => "no track_id",
             Self::NoAttachmentId => "no attachment_id",
             Self::NoWatermark => "neither mid nor watermark",
             Self::UnknownStatus => "unknown notification_messages_status",
+            Self::UnknownSubStatus => "unknown sub_status",
             Self::TimeTooEarly => "time before 2004-02-04",
             Self::TimeTooLate => "time later than receipt + 24 h",
             Self::TooManyEvents => "more than 10000 events in one body",
@@ -139,6 +169,8 @@ pub enum Direction {
     Inbound,
     /// The page, to the customer.
     Outbound,
+    /// Nobody has told: Meta lists a message of the past without saying more of it.
+    Unknown,
 }
 
 impl Direction {
@@ -148,6 +180,7 @@ impl Direction {
         match self {
             Self::Inbound => "inbound",
             Self::Outbound => "outbound",
+            Self::Unknown => "unknown",
         }
     }
 }

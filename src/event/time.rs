@@ -20,6 +20,12 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// By a clock of which nobody knows whether it is right.
+    #[must_use]
+    pub fn at(received_at: DateTime<Utc>) -> Self {
+        Self { received_at, clock_skew: None }
+    }
+
     /// The latest time that is believed. Of two clocks the later one counts, whichever is wrong: a clock that is behind would
     /// cost every event its state, one that is ahead only lets the absurd ones of a sender through.
     fn latest_plausible(self) -> DateTime<Utc> {

@@ -29,7 +29,7 @@ pub const MAX_EVENTS: usize = 10_000;
 /// [`NotJson`], with the place but nothing of the content.
 pub fn parse(body: &Bytes, received_at: DateTime<Utc>) -> Result<Vec<Event>, NotJson> {
     let document = Document::parse(body)?;
-    let receipt = Receipt { received_at, clock_skew: None };
+    let receipt = Receipt::at(received_at);
     Ok(find_all(&document).iter().map(|found| read(found, receipt)).collect())
 }
 

@@ -22,6 +22,7 @@ pub fn read(found: &Found<'_>, receipt: Receipt) -> Event {
     let Parties { page, user, direction, is_echo } = Parties::read(found);
     let draft = Draft {
         json,
+        identity: json,
         container,
         kind,
         event_type,

@@ -1,13 +1,12 @@
 //! The facts of an event: each leaf read with the rulings that its kind needs. An event that tells the state nothing says
 //! why in a [`Note`].
 
-use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 
-use crate::event::{Facts, Kind, MessageFacts, Note, Receipt, SubscriptionFacts, id, plausible};
-use crate::ids::{MAX_ID_BYTES, Mid};
+use crate::event::{Facts, Kind, MessageFacts, Note, Receipt, SubscriptionFacts, id, plausible, text};
+use crate::ids::Mid;
 use crate::json::{self, Json, Type};
 
 /// Reads an event's facts.
@@ -29,7 +28,7 @@ pub fn read(kind: Kind, event_type: Option<&str>, event: Json<'_>, receipt: Rece
             Some("message_edit") => member("message_edit").and_then(edit),
             Some("postback" | "referral") => Ok(Facts::Seen { opens_window: true }),
             Some("reaction") => {
-                let action = event.member("reaction").and_then(|reaction| text(reaction.member("action")));
+                let action = event.member("reaction").and_then(|reaction| text::of(reaction.member("action")));
                 Ok(Facts::Seen { opens_window: action.as_deref() == Some("react") })
             }
             _ => Ok(Facts::Seen { opens_window: false }),
@@ -46,10 +45,6 @@ pub fn watermark(kind: Kind, event: Json<'_>) -> Option<Json<'_>> {
     }
 }
 
-fn text(json: Option<Json<'_>>) -> Option<String> {
-    json?.string().map(Cow::into_owned)
-}
-
 fn message(message: Json<'_>) -> Result<Facts, Note> {
     let mid = id::required(message.member("mid"), Note::NoMid)?;
     if message.member("is_deleted").is_some_and(Json::is_true) {
@@ -63,14 +58,14 @@ fn message(message: Json<'_>) -> Result<Facts, Note> {
         .collect();
     Ok(Facts::Message(MessageFacts {
         mid,
-        text: text(message.member("text")),
+        text: text::of(message.member("text")),
         attachment_types: (!types.is_empty()).then(|| types.join(",")),
     }))
 }
 
 /// Instagram announces each new message as an edit without a text; that is no edit.
 fn edit(edit: Json<'_>) -> Result<Facts, Note> {
-    let Some(text) = text(edit.member("text")) else {
+    let Some(text) = text::of(edit.member("text")) else {
         return Ok(Facts::Seen { opens_window: false });
     };
     let count = edit.member("num_edit").and_then(json::number).and_then(|count| count.scaled(0));
@@ -108,30 +103,20 @@ fn read_receipt(read: Json<'_>, receipt: Receipt) -> Result<Facts, Note> {
 }
 
 fn optin(optin: Json<'_>, happened_at: Option<Json<'_>>) -> Result<Facts, Note> {
-    if text(optin.member("type")).as_deref() != Some("notification_messages") {
+    if text::of(optin.member("type")).as_deref() != Some("notification_messages") {
         return Ok(Facts::Seen { opens_window: false });
     }
     Ok(Facts::Subscription(SubscriptionFacts {
         topic: id::required(optin.member("title"), Note::NoTopic)?,
         is_subscribed: is_subscribed(optin.member("notification_messages_status"))?,
-        token: optin.member("notification_messages_token").and_then(token),
+        token: text::token(optin.member("notification_messages_token")),
         token_expires_at: optin.member("token_expiry_timestamp").and_then(|told| expiry(told, happened_at)),
-        user_token_status: text(optin.member("user_token_status")),
-        payload: text(optin.member("payload")),
-        frequency: text(optin.member("notification_messages_frequency")),
-        timezone: text(optin.member("notification_messages_timezone")).filter(|text| is_told(text)),
+        user_token_status: text::of(optin.member("user_token_status")),
+        payload: text::of(optin.member("payload")),
+        frequency: text::of(optin.member("notification_messages_frequency")),
+        timezone: text::told(optin.member("notification_messages_timezone")),
+        created_at: None,
     }))
-}
-
-/// A token is not looked up by, so it may be longer than an id; as a number it is as short as one.
-fn token(json: Json<'_>) -> Option<String> {
-    let number = || id::text(json).filter(|digits| digits.len() <= MAX_ID_BYTES);
-    json.string().or_else(number).map(Cow::into_owned).filter(|text| is_told(text))
-}
-
-/// A text of nothing but white space tells nothing, and must not take the place of one that does.
-fn is_told(text: &str) -> bool {
-    !text.trim().is_empty()
 }
 
 /// Seconds that are a time at which a token may end: from the beginning of Facebook to 2038-01-01, the latest that Meta
@@ -155,7 +140,7 @@ fn expiry(told: Json<'_>, happened_at: Option<Json<'_>>) -> Option<DateTime<Utc>
 /// status at all is a subscription. A status that nobody knows must not change who is subscribed.
 fn is_subscribed(status: Option<Json<'_>>) -> Result<bool, Note> {
     let Some(status) = status else { return Ok(true) };
-    let word = text(Some(status)).ok_or(Note::UnknownStatus)?.to_ascii_uppercase();
+    let word = text::of(Some(status)).ok_or(Note::UnknownStatus)?.to_ascii_uppercase();
     match word.trim().split(|separator: char| !separator.is_ascii_alphabetic()).next() {
         Some("STOP") => Ok(false),
         Some("RESUME") => Ok(true),

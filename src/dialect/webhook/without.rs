@@ -18,7 +18,7 @@ pub fn without(person: &Person, body: &Bytes, received_at: DateTime<Utc>) -> Byt
         return if names(body, name) { Bytes::new() } else { body.clone() };
     };
     let found = envelope::find_all(&document);
-    let receipt = Receipt { received_at, clock_skew: None };
+    let receipt = Receipt::at(received_at);
     let theirs = found.iter().filter(|found| {
         let event = envelope::read(found, receipt);
         is_theirs(person, &event, found.json.source())
