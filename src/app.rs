@@ -17,7 +17,8 @@ use crate::http::ops::{self, HealthState};
 use crate::http::server::{self, Limits};
 use crate::http::webhook::{self, Strangers, WebhookState};
 use crate::intake::{Circuit, Intake};
-use crate::jobs::{pages, upkeep};
+use crate::jobs::{outbox, pages, upkeep};
+use crate::outbound::sobot::Sobot;
 use crate::private_server;
 use crate::spool::Spool;
 use crate::store::{CONNECT_TIMEOUT, Store};
@@ -110,10 +111,15 @@ impl App {
         let intake = Arc::new(Intake::start(&store, &spool, Arc::clone(&circuit), reached));
         let public_limits =
             Limits { max_connections: config.http.max_connections, grace: config.http.request_timeout() };
-        let (retention, jobs_store) = (config.retention, store.clone());
+        let (retention, jobs_store, sobot) = (config.retention, store.clone(), sobot(&config, &store)?);
         let jobs = tokio::spawn(async move {
             circuit.until_closed().await;
-            tokio::join!(upkeep::run(jobs_store.clone(), retention), pages::remember(jobs_store));
+            let sending = async {
+                if let Some(sobot) = sobot {
+                    outbox::run(jobs_store.clone(), sobot).await;
+                }
+            };
+            tokio::join!(upkeep::run(jobs_store.clone(), retention), pages::remember(jobs_store.clone()), sending);
         });
         let place = if config.database.url.is_empty() { "private".to_owned() } else { store.place() };
         let data_path = std::path::absolute(&config.storage.data_dir)?;
@@ -154,6 +160,14 @@ fn public_doors(config: Config, intake: &Arc<Intake>, spool: &Spool) -> Router {
     });
     let health = HealthState { intake: Arc::clone(intake), spool: spool.clone() };
     server::observed(webhook.merge(ops::health(health)))
+}
+
+/// Sobot's API, if there are credentials for it.
+fn sobot(config: &Config, store: &Store) -> Result<Option<Arc<Sobot>>> {
+    if config.sobot.appid.is_empty() && config.sobot.app_key.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(database::sobot(config, store)?))
 }
 
 async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {

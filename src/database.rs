@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 use crate::config::{self, Config, ConfigError};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::intake::Circuit;
+use crate::outbound::client::Patience;
+use crate::outbound::sobot::Sobot;
 use crate::private_server;
 use crate::store::{Store, StoreError};
 
@@ -83,6 +85,16 @@ pub fn configured(config: &Config, patience: Duration) -> Result<Option<Store>> 
     let store = Store::connect_lazily(url.expose(), *max_connections, patience)
         .map_err(|_| ConfigError("database.url (or DATABASE_URL) is no URL that PostgreSQL knows".to_owned()))?;
     Ok(Some(store))
+}
+
+/// Sobot's API, with the token that all processes on this database share.
+///
+/// # Errors
+/// There are no credentials.
+pub fn sobot(config: &Config, store: &Store) -> Result<Arc<Sobot>> {
+    let shelf = Arc::new(store.shared_token(&config.sobot.appid));
+    let sobot = Sobot::new(&config.sobot, Patience::default(), shelf);
+    Ok(Arc::new(sobot.map_err(|error| ConfigError(error.to_string()))?))
 }
 
 /// The private server of a service that serves already: that it cannot start is PostgreSQL being away.

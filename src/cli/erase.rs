@@ -1,17 +1,15 @@
 //! `erase`: a person, everywhere.
 
-use std::borrow::Cow;
-
 use anyhow::Result;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::ids::id;
 use super::state::open_migrated;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::event::Person;
-use crate::ids::IdError;
 use crate::jobs::erase::{Report, erase};
 use crate::telemetry;
 
@@ -46,7 +44,7 @@ struct Line {
 /// Bad ids; PostgreSQL is away, or the role may not; the spool cannot be written.
 pub async fn run(config: &Config, whom: Whom) -> Result<()> {
     let Whom { user, page, dry_run, json } = whom;
-    let person = Person { user_id: id("--user", user)?, page_id: page.map(|page| id("--page", page)).transpose()? };
+    let person = Person { user_id: id("--user", &user)?, page_id: page.map(|page| id("--page", &page)).transpose()? };
     telemetry::log::start(&config.log)?;
     let database = open_migrated(config).await?;
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} months of the journal")?;
@@ -67,19 +65,6 @@ pub async fn run(config: &Config, whom: Whom) -> Result<()> {
     println!("{}", table(&lines));
     tell_the_rest(&report, dry_run);
     Ok(())
-}
-
-fn id<T>(argument: &str, text: String) -> Result<T, ConfigError>
-where
-    T: for<'a> TryFrom<Cow<'a, str>, Error = IdError>,
-{
-    T::try_from(Cow::from(text)).map_err(|error| {
-        let reason = match error {
-            IdError::Empty => "is empty",
-            IdError::TooLong => "is longer than an id can be",
-        };
-        ConfigError(format!("{argument} {reason}"))
-    })
 }
 
 fn lines(report: &Report) -> Vec<Line> {

@@ -2,6 +2,8 @@
 
 mod config_file;
 mod erase;
+mod ids;
+mod send;
 mod serve;
 mod spool;
 mod state;
@@ -56,6 +58,13 @@ enum Command {
         #[arg(long)]
         id: Option<i64>,
     },
+    /// Send one message through Sobot, at most once, and tell what became of it
+    Send {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        message: Box<send::Message>,
+    },
     /// Remove a person from the journal, the state, the quarantine and the spool
     Erase {
         #[command(flatten)]
@@ -84,6 +93,7 @@ impl Cli {
             Command::Migrate(file) => state::migrate(&file.load()?).await,
             Command::Rebuild { config, check } => state::rebuild(&config.load()?, check).await,
             Command::Replay { config, since, id } => state::replay(&config.load()?, Choice { id, since }).await,
+            Command::Send { config, message } => send::run(&config.load()?, *message).await,
             Command::Erase { config, whom } => erase::run(&config.load()?, whom).await,
             Command::Spool(file) => spool::show(&file.load()?),
             Command::Healthcheck(file) => serve::healthcheck(&file.load()?).await,

@@ -3,6 +3,7 @@
 
 mod agreed_time;
 pub mod erase;
+pub mod outbox;
 pub mod pages;
 mod parts;
 pub mod rebuild;

@@ -30,6 +30,33 @@ pub enum Outcome {
     Refused,
 }
 
+/// What became of a message that we were asked to send.
+#[derive(Debug, Clone, Copy)]
+pub enum SendResult {
+    Sent,
+    /// Certainly not sent.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+    /// An unknown one was sent after all, as something shows.
+    Settled,
+}
+
+impl SendResult {
+    /// All of them.
+    const ALL: [Self; 4] = [Self::Sent, Self::Failed, Self::Unknown, Self::Settled];
+
+    /// The label.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Settled => "settled",
+        }
+    }
+}
+
 /// Where events come from.
 #[derive(Debug, Clone, Copy)]
 pub enum Origin {
@@ -124,6 +151,9 @@ fn begin_at_zero() {
         }
     }
     counter!("sobot_hook_quarantine_refused_total").absolute(0);
+    for result in SendResult::ALL {
+        sent(result, 0);
+    }
     received(Origin::Webhook, 0);
     received(Origin::Spool, 0);
 }
@@ -195,6 +225,11 @@ pub fn event(kind: &'static str, outcome: Outcome, events: usize) {
         Outcome::Refused => "refused",
     };
     counter!("sobot_hook_events_total", "kind" => kind, "outcome" => outcome).increment(events as u64);
+}
+
+/// So many messages that we were asked to send came to this.
+pub fn sent(result: SendResult, messages: u64) {
+    counter!("sobot_hook_sends_total", "result" => result.as_str()).increment(messages);
 }
 
 /// A page sent an event.

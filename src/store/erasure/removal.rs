@@ -92,12 +92,12 @@ impl Erasure {
     async fn erase_tables(&mut self) -> Result<Vec<(&'static str, u64)>, StoreError> {
         let mut transaction = self.connection.begin().await?;
         let mut tables = Vec::new();
-        for table in TABLES.iter().filter(|table| table.key.contains(&"user_id")) {
-            let delete =
-                format!("delete from {} where user_id = $1 and ($2::text is null or page_id = $2)", table.name);
+        let of_users = TABLES.iter().filter(|table| table.key.contains(&"user_id")).map(|table| table.name);
+        for table in of_users.chain(["outbox"]) {
+            let delete = format!("delete from {table} where user_id = $1 and ($2::text is null or page_id = $2)");
             let delete =
                 sqlx::query(AssertSqlSafe(delete)).bind(self.person.user_id.as_str()).bind(events::page(&self.person));
-            tables.push((table.name, delete.execute(&mut *transaction).await?.rows_affected()));
+            tables.push((table, delete.execute(&mut *transaction).await?.rows_affected()));
         }
         if self.person.page_id.is_none() {
             let user_id = self.person.user_id.as_str();
