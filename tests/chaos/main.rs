@@ -1,18 +1,23 @@
 //! The acknowledgement as a proved promise: clients post, and everything that can fail does.
 //!
-//! A seeded script (`acts`) kills the service (also while PostgreSQL is away), ends PostgreSQL at once, cuts the wire to it,
-//! fills the spool's quota and sends SIGTERM, one act after the other.
+//! **The ordinary chaos** (`acts`): a seeded script kills the service (also while PostgreSQL is away), ends PostgreSQL at
+//! once, cuts the wire to it, fills the spool's quota and sends SIGTERM, one act after the other.
+//!
+//! **The fuzz of the seams** (`seams`): several faults at once, each where two parts meet: locks that others hold, frozen
+//! sockets and processes, triggers that raise, rights that are revoked, a full disk, a clock that jumps, and the acts above.
 //!
 //! Meanwhile sixteen clients post random bodies and repetitions. At the end (`balance`) every acknowledged event must be in the
 //! journal, none twice, the state must be what the journal says, and the counts of the last process must add up.
 //!
-//! `./dev chaos --minutes N --seed S` runs it for longer. The same seed gives the same bodies and the same script.
+//! `./dev chaos [--seams] --minutes N --seed S` runs either for longer. The same seed gives the same bodies and the same script;
+//! only how the faults of the one meet the posts of the other depends on the machine.
 
 mod acts;
 mod balance;
 mod bodies;
 mod clients;
 mod hook;
+mod seams;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
@@ -24,7 +29,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use stage::Stage;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+/// Each of the two is to have the machine for itself.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Small enough to be full now and then.
 const SPOOL_BYTES: &str = "4000000";
@@ -43,6 +52,7 @@ fn run(minutes: f64) -> (Duration, u64, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
+    let _turn = TURN.lock().await;
     let (time, seed, title) = run(0.25);
     let mut rng = Rng::with_seed(seed);
     let environment =
@@ -66,4 +76,11 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
     }
     println!("{acts:?}");
     balance::check(&stage, &title).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn intake_goes_on_whatever_the_seams_do() {
+    let _turn = TURN.lock().await;
+    let (time, seed, title) = run(0.4);
+    Box::pin(seams::fuzz(time, Rng::with_seed(seed), &title)).await;
 }
