@@ -29,7 +29,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use stage::Stage;
+use support::database::{Server, create};
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 /// Each of the two is to have the machine for itself.
@@ -57,7 +59,9 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
     let mut rng = Rng::with_seed(seed);
     let environment =
         [("SOBOT_HOOK__SPOOL__MAX_BYTES", SPOOL_BYTES), ("SOBOT_HOOK__HTTP__BODY_LIMIT_BYTES", "1000000")];
-    let mut stage = Stage::set("sobot_hook", &environment).await;
+    let server = spawn_blocking(Server::start).await.unwrap();
+    let direct = create(&server).await;
+    let mut stage = Stage::set(server, direct, "sobot_hook", &environment).await;
     stage.hook.start().await;
     let clients = clients::start(&stage.seen, &stage.hook.target(), &mut rng, Duration::ZERO);
     let end = Instant::now() + time;

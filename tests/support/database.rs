@@ -134,7 +134,8 @@ pub async fn create(server: &Server) -> String {
     create_with(server, "").await
 }
 
-async fn create_with(server: &Server, options: &str) -> String {
+/// The same with options of `create database`.
+pub async fn create_with(server: &Server, options: &str) -> String {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     let admin = connect(&server.url("postgres"));
     admin.execute(AssertSqlSafe(format!("create database {name} {options}"))).await.unwrap();

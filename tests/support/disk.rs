@@ -1,7 +1,7 @@
 //! A small disk that can get full.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A disk in memory, mounted until it is dropped.
 pub struct Disk {
@@ -18,8 +18,25 @@ impl Disk {
 
     /// Makes it larger or smaller.
     pub fn resize(&self, bytes: u64) {
+        assert!(self.try_resize(bytes), "the disk holds more than {bytes} bytes");
+    }
+
+    fn try_resize(&self, bytes: u64) -> bool {
         let remount = ["-o", &format!("remount,size={bytes}")];
-        assert!(Command::new("mount").args(remount).arg(&self.path).status().unwrap().success());
+        let remount = Command::new("mount").args(remount).arg(&self.path).stderr(Stdio::null()).status();
+        remount.unwrap().success()
+    }
+
+    /// Makes it so small that nothing more fits on it.
+    pub fn fill(&self) {
+        // What is being written meanwhile may be more than what was there a moment ago.
+        while !self.try_resize(self.used()) {}
+    }
+
+    fn used(&self) -> u64 {
+        let said = Command::new("df").args(["--block-size=1", "--output=used"]).arg(&self.path).output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        said.lines().last().unwrap().trim().parse().unwrap()
     }
 
     /// Where it is mounted.

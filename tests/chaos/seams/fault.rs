@@ -15,10 +15,6 @@ pub enum Place {
     Clock,
 }
 
-impl Place {
-    pub const ALL: [Self; 6] = [Self::Service, Self::Server, Self::Wire, Self::Tables, Self::Disk, Self::Clock];
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     ServiceKilled,
@@ -29,6 +25,7 @@ pub enum Fault {
     PostmasterStopped,
     BackendStopped,
     NoConnectionLeft,
+    TableDiskFull,
     WireCut,
     WireFrozen,
     WireFrozenThenCut,
@@ -43,7 +40,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ServiceKilled,
         Self::ServiceTerminated,
         Self::ServiceStopped,
@@ -52,6 +49,7 @@ impl Fault {
         Self::PostmasterStopped,
         Self::BackendStopped,
         Self::NoConnectionLeft,
+        Self::TableDiskFull,
         Self::WireCut,
         Self::WireFrozen,
         Self::WireFrozenThenCut,
@@ -75,6 +73,7 @@ impl Fault {
             Self::PostmasterStopped => "postmaster stopped (SIGSTOP)",
             Self::BackendStopped => "backend stopped (SIGSTOP)",
             Self::NoConnectionLeft => "no connection left",
+            Self::TableDiskFull => "PostgreSQL's disk full",
             Self::WireCut => "wire cut",
             Self::WireFrozen => "wire frozen",
             Self::WireFrozenThenCut => "wire frozen, then cut",
@@ -89,6 +88,10 @@ impl Fault {
         }
     }
 
+    fn is_alone(self) -> bool {
+        Self::ALL.iter().filter(|fault| fault.place() == self.place()).count() == 1
+    }
+
     pub fn place(self) -> Place {
         match self {
             Self::ServiceKilled | Self::ServiceTerminated | Self::ServiceStopped => Place::Service,
@@ -96,7 +99,8 @@ impl Fault {
             | Self::ServerStopped
             | Self::PostmasterStopped
             | Self::BackendStopped
-            | Self::NoConnectionLeft => Place::Server,
+            | Self::NoConnectionLeft
+            | Self::TableDiskFull => Place::Server,
             Self::WireCut | Self::WireFrozen | Self::WireFrozenThenCut => Place::Wire,
             Self::TableLocked
             | Self::MigrationLocked
@@ -123,15 +127,15 @@ pub struct Plan {
 
 /// The faults in an order of chance; each comes once before any comes again.
 pub struct Deck {
-    /// The full disk and the clock are many, as their places have no other: most bouts are to have one of them.
+    /// With those that are alone at their place several times, so that all places have about as many.
     all: Vec<Fault>,
     left: Vec<Fault>,
 }
 
 impl Deck {
-    pub fn of(places: &[Place]) -> Self {
-        let more = [Fault::DiskFull, Fault::ClockJumps].repeat(3);
-        let all = Fault::ALL.into_iter().chain(more).filter(|fault| places.contains(&fault.place())).collect();
+    pub fn of(mut all: Vec<Fault>) -> Self {
+        let alone: Vec<Fault> = all.iter().copied().filter(|fault| fault.is_alone()).collect();
+        all.extend(alone.repeat(3));
         Self { all, left: Vec::new() }
     }
 

@@ -12,6 +12,7 @@ mod prober;
 mod processes;
 mod server;
 mod service;
+mod table_disk;
 mod tables;
 mod trigger;
 mod windows;
@@ -26,12 +27,16 @@ use fastrand::Rng;
 use tokio::time::Instant;
 
 use crate::stage::Stage;
+use crate::support::database::{Server, create};
 use crate::{balance, clients};
 use clock::Clock;
 use disk::SmallDisk;
-use fault::{Deck, Place, Plan};
+use fault::{Deck, Fault, Place, Plan};
 use prober::Prober;
+use server::Processes;
+use table_disk::TableDisk;
 use tables::Analyst;
+use tokio::task::spawn_blocking;
 use windows::Windows;
 
 /// Owner of the tables as in production, and no superuser, so that its rights can be revoked and its connections run out.
@@ -45,42 +50,51 @@ struct Seams {
     // Unmounted before the stage removes the directory.
     disk: Option<SmallDisk>,
     stage: Stage,
+    // Unmounted after the stage has stopped the server.
+    table_disk: Option<TableDisk>,
     analyst: Analyst,
     clock: Option<Clock>,
 }
 
 impl Seams {
     async fn set() -> Self {
-        let mut stage = Stage::set(ROLE, &[]).await;
+        let server = spawn_blocking(Server::start).await.unwrap();
+        let table_disk = TableDisk::mount(&server).await;
+        let direct = match &table_disk {
+            Some(disk) => disk.create(&server).await,
+            None => create(&server).await,
+        };
+        let mut stage = Stage::set(server, direct, ROLE, &[]).await;
         let analyst = Analyst::of(&stage.direct);
         analyst.give_away_to(ROLE).await;
         let disk = SmallDisk::mount(&stage.hook.data_dir);
         let clock = Clock::of(&mut stage.hook.environment);
         stage.hook.start().await;
-        Self { disk, stage, analyst, clock }
+        Self { disk, stage, table_disk, analyst, clock }
     }
 
-    /// The places where faults can be here. What is left out is said, also where the output of tests that pass is not shown.
-    fn places(&self) -> Vec<Place> {
-        let mut places = Place::ALL.to_vec();
-        if self.disk.is_none() {
-            left_out("the full disk: only root can mount a small one");
-            places.retain(|place| *place != Place::Disk);
+    /// What can happen here. What is left out is said, also where the output of tests that pass is not shown.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Fault::ALL.to_vec();
+        if self.disk.is_none() || self.table_disk.is_none() {
+            left_out("full disks: only root can mount small ones");
+            faults.retain(|fault| !matches!(fault, Fault::DiskFull | Fault::TableDiskFull));
         }
         if self.clock.is_none() {
             left_out("the clock that jumps: libfaketime is not installed; ./dev installs it");
-            places.retain(|place| *place != Place::Clock);
+            faults.retain(|fault| *fault != Fault::ClockJumps);
         }
-        places
+        faults
     }
 
     /// Lets all the planned faults happen, and waits until they are over.
     async fn suffer(&mut self, plans: &[Plan], windows: &Windows) {
         let plan = |place| plans.iter().find(|plan| plan.fault.place() == place).cloned();
-        let Self { disk, stage, analyst, clock } = self;
+        let Self { disk, stage, table_disk, analyst, clock } = self;
+        let server = Processes { server: &stage.server, direct: &stage.direct, table_disk: table_disk.as_ref() };
         tokio::join!(
             service::suffer(plan(Place::Service), &mut stage.hook, windows),
-            server::suffer(plan(Place::Server), &stage.server, &stage.direct, windows),
+            server::suffer(plan(Place::Server), &server, windows),
             wire::suffer(plan(Place::Wire), &stage.proxy, windows),
             tables::suffer(plan(Place::Tables), analyst, windows),
             disk::suffer(plan(Place::Disk), disk.as_ref(), windows),
@@ -102,7 +116,7 @@ pub async fn fuzz(time: Duration, mut rng: Rng, title: &str) {
     let target = seams.stage.hook.target();
     let clients = clients::start(&seen, &target, &mut rng, REST);
     let prober = Prober::start(&seen, &target, rng.fork());
-    let mut deck = Deck::of(&seams.places());
+    let mut deck = Deck::of(seams.faults());
     let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
     let end = Instant::now() + time;
     for bout in 1.. {

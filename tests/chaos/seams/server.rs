@@ -1,4 +1,4 @@
-//! PostgreSQL's processes: crashed, standing still as a whole or in part, or without a connection left.
+//! PostgreSQL: crashed, standing still as a whole or in part, without a connection left, or on a full disk.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,24 +10,37 @@ use tokio::time::sleep;
 
 use super::fault::{Fault, Place, Plan};
 use super::processes::Stopped;
+use super::table_disk::TableDisk;
 use super::windows::Windows;
 use crate::stage::{crash, resume};
 use crate::support::database::Server;
 
-/// `direct` is a superuser's way.
-pub async fn suffer(plan: Option<Plan>, server: &Arc<Mutex<Server>>, direct: &str, windows: &Windows) {
+/// Where the faults are.
+pub struct Processes<'a> {
+    pub server: &'a Arc<Mutex<Server>>,
+    /// A superuser's way to the database.
+    pub direct: &'a str,
+    pub table_disk: Option<&'a TableDisk>,
+}
+
+pub async fn suffer(plan: Option<Plan>, at: &Processes<'_>, windows: &Windows) {
     let Some(Plan { fault, after, lasts, mut rng }) = plan else { return };
     sleep(after).await;
     let suffered = async {
         match fault {
             Fault::ServerCrashed => {
-                crash(server).await;
+                crash(at.server).await;
                 sleep(lasts).await;
-                resume(server).await;
+                resume(at.server).await;
             }
-            Fault::NoConnectionLeft => take_all_connections(direct, lasts).await,
+            Fault::NoConnectionLeft => take_all_connections(at.direct, lasts).await,
+            Fault::TableDiskFull => {
+                if let Some(disk) = at.table_disk {
+                    disk.be_full(lasts).await;
+                }
+            }
             _ => {
-                let _stopped = Stopped::of(processes(fault, server, direct, &mut rng).await);
+                let _stopped = Stopped::of(processes(fault, at, &mut rng).await);
                 sleep(lasts).await;
             }
         }
@@ -36,12 +49,12 @@ pub async fn suffer(plan: Option<Plan>, server: &Arc<Mutex<Server>>, direct: &st
 }
 
 /// Those that are to stand still: the postmaster, so that nobody new comes in; everything; or one session of the service.
-async fn processes(fault: Fault, server: &Arc<Mutex<Server>>, direct: &str, rng: &mut Rng) -> Vec<Pid> {
-    let postmaster = server.lock().unwrap().postmaster();
+async fn processes(fault: Fault, at: &Processes<'_>, rng: &mut Rng) -> Vec<Pid> {
+    let postmaster = at.server.lock().unwrap().postmaster();
     if fault == Fault::PostmasterStopped {
         return vec![postmaster];
     }
-    let mut connection = PgConnection::connect(direct).await.unwrap();
+    let mut connection = PgConnection::connect(at.direct).await.unwrap();
     let is_wanted = if fault == Fault::ServerStopped { "true" } else { "usename = 'keeper'" };
     let select = format!("select pid from pg_stat_activity where {is_wanted} and pid <> pg_backend_pid()");
     let found: Vec<i32> = sqlx::query_scalar(sqlx::AssertSqlSafe(select)).fetch_all(&mut connection).await.unwrap();
