@@ -13,8 +13,8 @@ use crate::hook::Hook;
 use crate::support::database::Server;
 use crate::support::proxy::Proxy;
 
-/// What waits may be much, and the machine be busy with other things: a slow PostgreSQL is away now and then.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// What is stuck never settles. What is only slow does in the end, also where other builds take most of the machine.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 pub struct Stage {
     pub hook: Hook,

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use tokio::time::sleep;
 
 use super::fault::{Fault, Place};
-use super::tables::Analyst;
+use super::tables::{Analyst, NOT_DONE};
 use super::windows::Windows;
 
 /// Every table that a batch, a look at the schema or a migration touches.
@@ -61,8 +61,13 @@ pub async fn hold_migration(analyst: &Analyst, time: Duration, windows: &Windows
 
 /// A crash of PostgreSQL ends it early. Nobody waits for the answer to the end: the server lets go when it learns of it.
 async fn hold(analyst: &Analyst, statement: &str, time: Duration) {
-    let Ok(mut connection) = analyst.connect().await else { return };
-    if connection.execute(AssertSqlSafe(statement.to_owned())).await.is_ok() {
+    let held = async {
+        let mut connection = analyst.connect().await?;
+        connection.execute(AssertSqlSafe(statement.to_owned())).await?;
         sleep(time).await;
+        Ok::<_, sqlx::Error>(())
+    };
+    if held.await.is_err() {
+        println!("{NOT_DONE}");
     }
 }

@@ -11,6 +11,9 @@ use super::windows::Windows;
 use super::{ROLE, lock, trigger};
 use crate::support::until;
 
+/// Said where another fault was faster.
+pub const NOT_DONE: &str = "            PostgreSQL did not take the next one";
+
 /// Somebody who may do everything in the database, over connections of their own.
 pub struct Analyst {
     url: String,
@@ -48,8 +51,9 @@ impl Analyst {
 
     /// Does something for a while. PostgreSQL may fail meanwhile, so it is undone in any case, as soon as that succeeds.
     pub async fn do_and_undo(&self, done: &str, time: Duration, undone: &str) {
-        if self.run(done).await.is_ok() {
-            sleep(time).await;
+        match self.run(done).await {
+            Ok(()) => sleep(time).await,
+            Err(_) => println!("{NOT_DONE}"),
         }
         until("it is undone", async || self.run(undone).await.is_ok()).await;
     }
