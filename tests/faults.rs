@@ -162,11 +162,11 @@ async fn a_kind_that_the_server_refuses_waits_while_the_others_are_stored() {
 #[tokio::test]
 async fn callers_do_not_wait_until_every_refused_event_has_been_found() {
     let database = Database::create().await;
-    let service = Service::start(&database.url);
-    // To refuse one takes its time: all of them together take longer than a request has.
+    let service = Service::start_with(&database.url, &[("SOBOT_HOOK__HTTP__REQUEST_TIMEOUT_MS", "20000")]);
+    // To refuse one takes its time: all of them together take many times what a request has.
     post(&service, "before").await;
     let trigger = "create function raise() returns trigger language plpgsql as
-             $$ begin perform pg_sleep(0.1); raise 'no'; end $$;
+             $$ begin perform pg_sleep(0.5); raise 'no'; end $$;
          create trigger raise before insert on messages for each row when (new.text = 'poison') execute function raise()";
     database.pool.execute(trigger).await.unwrap();
     let posts = (0..400).map(|number| {

@@ -66,7 +66,8 @@ impl Windows {
         longest.sort_by_key(|stretch| std::cmp::Reverse(stretch.1 - stretch.0));
         for stretch in longest.iter().take(5) {
             let (time, rest) = (seconds(*stretch), unexcused(*stretch));
-            println!("{title}: no 200 for {time:.1} s, {rest:.1} s of it not excused: {}", self.around(*stretch));
+            let (at, around) = (seconds((self.begin, stretch.0)), self.around(*stretch));
+            println!("{title}: no 200 for {time:.1} s from {at:.1} s on, {rest:.1} s of it not excused: {around}");
         }
         let worst = stretches.iter().map(|stretch| unexcused(*stretch)).fold(0.0, f64::max);
         println!("{title}: longest stretch without a 200 that no fault excuses: {worst:.1} s");
