@@ -16,7 +16,7 @@ static STARTED_AT: LazyLock<i64> = LazyLock::new(|| clock::now().timestamp_milli
 
 const HOUR_MS: i64 = 3_600_000;
 
-pub const USERS: u8 = 50;
+const USERS: u8 = 50;
 
 /// A body, and the marks by which the journal is searched for its events: one to four, each with a mark of its own.
 pub fn body(rng: &mut Rng, client: u64, number: u64) -> (String, Vec<String>) {

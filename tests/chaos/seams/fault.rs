@@ -79,7 +79,7 @@ impl Fault {
             Self::WireFrozenThenCut => "wire frozen, then cut",
             Self::TableLocked => "table locked",
             Self::MigrationLocked => "functions gone, migration locked",
-            Self::TriggerOfUser => "trigger raises for a user",
+            Self::TriggerOfUser => "trigger raises for some users",
             Self::TriggerOfKind => "trigger raises for a kind",
             Self::TriggerAtWhim => "trigger raises at whim",
             Self::RightsRevoked => "rights revoked",

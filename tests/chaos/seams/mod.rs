@@ -140,6 +140,7 @@ pub async fn fuzz(time: Duration, mut rng: Rng, title: &str) {
     }
     let stretches = prober.stop().await;
     println!("{title}: faults {faults:?}");
+    clock::forget(seams.stage.hook.service().pid());
     balance::check(&seams.stage, title).await;
     windows.check(&stretches, title);
 }
