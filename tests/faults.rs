@@ -160,6 +160,30 @@ async fn a_kind_that_the_server_refuses_waits_while_the_others_are_stored() {
 }
 
 #[tokio::test]
+async fn callers_do_not_wait_until_every_refused_event_has_been_found() {
+    let database = Database::create().await;
+    let service = Service::start_with(&database.url, &[("SOBOT_HOOK__HTTP__REQUEST_TIMEOUT_MS", "20000")]);
+    // To refuse one takes its time: all of them together take many times what a request has.
+    post(&service, "before").await;
+    let trigger = "create function raise() returns trigger language plpgsql as
+             $$ begin perform pg_sleep(0.5); raise 'no'; end $$;
+         create trigger raise before insert on messages for each row when (new.text = 'poison') execute function raise()";
+    database.pool.execute(trigger).await.unwrap();
+    let posts = (0..400).map(|number| {
+        let (user, mid) = (format!("user-{number}"), format!("m{number:03}"));
+        let text = if number % 2 == 0 { "poison" } else { "good" };
+        service.post(message(&user, "1", &mid, AT, text))
+    });
+    let answers = futures::future::join_all(posts).await;
+    let refused = answers.iter().filter(|(status, _)| *status != 200).count();
+    assert_eq!(refused, 0, "{}", service.log());
+    database.pool.execute("drop function raise cascade").await.unwrap();
+    until_drained(&service).await;
+    let kept = "select (select count(*) from messages) + (select count(*) from quarantine)";
+    until("all is kept", async || database.count(kept).await == 401).await;
+}
+
+#[tokio::test]
 async fn an_event_of_a_month_that_others_hold_waits_for_them_alone() {
     let database = Database::create().await;
     let service = Service::start(&database.url);

@@ -163,7 +163,7 @@ async fn lossy(sobot: String) -> String {
         let url = format!("{sobot}{}", parts.uri);
         let mut headers = parts.headers.clone();
         headers.remove("host");
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = sobot_hook::outbound::client::builder().no_proxy().build().unwrap();
         let answer = client.request(parts.method, url).headers(headers).body(body).send().await.unwrap();
         let answer = answer.bytes().await.unwrap();
         let is_send = parts.uri.path().ends_with("/send");

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 use sqlx::Executor;
 use support::database::{Server, connect, count, create};
+use support::disk::Disk;
 use support::service::{Service, program, program_at};
 use support::until;
 use support::wire::message;
@@ -125,7 +126,7 @@ async fn a_full_spool_refuses_and_takes_again_when_there_is_space() {
 #[tokio::test]
 async fn a_full_disk_refuses_and_takes_again_when_there_is_space() {
     let directory = tempfile::tempdir().unwrap();
-    let disk = Disk::of(4 << 20, directory.path());
+    let disk = Disk::mount(4 << 20, directory.path());
     let Some(disk) = disk else { return eprintln!("not tried: only root can mount a small disk") };
     let mut server = Server::start();
     let url = create(&server).await;
@@ -147,30 +148,6 @@ async fn a_full_disk_refuses_and_takes_again_when_there_is_space() {
     server.resume();
     until_drained(&service).await;
     assert_journaled_once(&url, &acknowledged).await;
-}
-
-/// A small disk in memory.
-struct Disk<'a>(&'a Path);
-
-impl<'a> Disk<'a> {
-    fn of(bytes: u64, path: &'a Path) -> Option<Self> {
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes},mode=755"), "tmpfs"])
-            .arg(path)
-            .status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(path))
-    }
-
-    fn resize(&self, bytes: u64) {
-        let remount = ["-o", &format!("remount,size={bytes}")];
-        assert!(std::process::Command::new("mount").args(remount).arg(self.0).status().unwrap().success());
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0).status();
-    }
 }
 
 #[tokio::test]

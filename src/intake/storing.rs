@@ -1,7 +1,7 @@
 //! Putting requests into PostgreSQL: together when all goes well, and down to single rows when one of them is
 //! refused.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::job::{Parsed, Submission};
 use super::specimen::specimen;
@@ -13,6 +13,10 @@ use crate::telemetry::metrics;
 /// A lost connection or a conflict is tried again at once: the connection of a session may have gone stale while PostgreSQL
 /// restarted, and others may be in the way more than once.
 const TRIES: usize = 8;
+
+/// So long somebody waits while refused rows are looked for among the others. Each of them costs several transactions; what is
+/// left then goes to the spool, and the drain takes its time. Two batches of that fit into the time of a request.
+const SEARCH_LIMIT: Duration = Duration::from_secs(2);
 
 /// Beyond this a larger transaction gains nothing, and its callers wait longer.
 pub const BATCH_EVENTS: usize = 1_000;
@@ -98,12 +102,22 @@ impl<'a> Storing<'a> {
     /// Stores what can be stored, and tells whether PostgreSQL is away.
     async fn run(&mut self, when_slow: WhenSlow) -> bool {
         let mut pending = units(self.requests);
+        let mut searching_since = None;
         while let Some(mut units) = pending.pop() {
             self.leave_refused_kinds(&mut units);
             if units.is_empty() {
                 continue;
             }
-            match commit(self.session, &units).await {
+            let is_long = searching_since.is_some_and(|since: Instant| since.elapsed() >= SEARCH_LIMIT);
+            if is_long && when_slow == WhenSlow::GiveUp {
+                self.leave(units.iter().chain(pending.iter().flatten()), StoreError::Slow);
+                return true;
+            }
+            let committed = commit(self.session, &units).await;
+            if let Err(StoreError::Refused(_) | StoreError::Held) = committed {
+                searching_since.get_or_insert_with(Instant::now);
+            }
+            match committed {
                 Ok(()) => self.note_taken(&units),
                 Err(StoreError::Refused(reason)) if units.len() == 1 => {
                     if let Err(error) = self.judge(units[0], reason, &mut pending).await {

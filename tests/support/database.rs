@@ -62,10 +62,15 @@ impl Server {
 
     /// An immediate stop: PostgreSQL comes to no end and has to recover at the next start.
     pub fn crash(&mut self) {
-        let cluster = self.data_dir().join("postgres/cluster/postmaster.pid");
-        let pid = std::fs::read_to_string(cluster).unwrap().lines().next().unwrap().parse().unwrap();
-        kill(Pid::from_raw(pid), Signal::SIGQUIT).unwrap();
+        kill(self.postmaster(), Signal::SIGQUIT).unwrap();
         self.stop();
+    }
+
+    /// The process that accepts connections and starts all others.
+    pub fn postmaster(&self) -> Pid {
+        let file = self.data_dir().join("postgres/cluster/postmaster.pid");
+        let text = std::fs::read_to_string(file).unwrap();
+        Pid::from_raw(text.lines().next().unwrap().parse().unwrap())
     }
 
     /// The socket that it listens on.
@@ -142,7 +147,8 @@ pub async fn create(server: &Server) -> String {
     create_with(server, "").await
 }
 
-async fn create_with(server: &Server, options: &str) -> String {
+/// The same with options of `create database`.
+pub async fn create_with(server: &Server, options: &str) -> String {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     let admin = connect(&server.url("postgres"));
     admin.execute(AssertSqlSafe(format!("create database {name} {options}"))).await.unwrap();

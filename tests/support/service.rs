@@ -41,6 +41,18 @@ pub fn program_at(path: &Path) -> Command {
     command
 }
 
+/// Makes a program serve on this database and data directory, on free ports.
+pub fn serve(program: &mut Command, url: &str, data_dir: &Path) {
+    program
+        .arg("serve")
+        .env("DATABASE_URL", url)
+        .env("SOBOT_HOOK__STORAGE__DATA_DIR", data_dir)
+        .env("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0")
+        .env("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")
+        .env("SOBOT_HOOK__WEBHOOK__SECRETS", SECRET)
+        .env("SOBOT_HOOK__LOG__FORMAT", "json");
+}
+
 impl Service {
     /// Starts a service on this database, on free ports, and waits until it serves.
     pub fn start(url: &str) -> Self {
@@ -55,15 +67,8 @@ impl Service {
     /// The same with any build of the program.
     pub fn start_program(mut program: Command, url: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        program
-            .arg("serve")
-            .env("DATABASE_URL", url)
-            .env("SOBOT_HOOK__STORAGE__DATA_DIR", directory.path())
-            .env("SOBOT_HOOK__HTTP__LISTEN", "127.0.0.1:0")
-            .env("SOBOT_HOOK__ADMIN__LISTEN", "127.0.0.1:0")
-            .env("SOBOT_HOOK__WEBHOOK__SECRETS", SECRET)
-            .env("SOBOT_HOOK__LOG__FORMAT", "json")
-            .envs(environment.iter().copied());
+        serve(&mut program, url, directory.path());
+        program.envs(environment.iter().copied());
         let mut service = Self::spawn(program);
         service.directory = Some(directory);
         service
