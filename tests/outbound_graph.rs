@@ -317,7 +317,7 @@ async fn lost_half_and_slow_answers_are_told_apart() {
         assert!(matches!(lost, GraphError::Call(CallError::Broken { .. })), "{lost:?}");
         assert_eq!(requests.load(Ordering::SeqCst), 3);
     }
-    let (server, _) = answering(ResponseTemplate::new(200).set_delay(Duration::from_secs(3_600))).await;
+    let (server, _) = answering(ResponseTemplate::new(200).set_delay(Duration::from_hours(1))).await;
     let patience = Patience { answer: Duration::from_millis(200), ..Patience::default() };
     let slow = account_with(&server.uri(), patience).message(&id("m_1")).await.unwrap_err();
     assert!(matches!(slow, GraphError::Call(CallError::TooSlow { .. })), "{slow:?}");
@@ -368,13 +368,13 @@ async fn odd_answers_are_read_as_far_as_they_go() {
 
 #[tokio::test]
 async fn no_secret_is_in_a_debug_an_error_a_url_or_the_log() {
-    let (traced, _guard) = Traced::start();
+    let traced = Traced::start();
     let mut settings = settings("http://127.0.0.1:1");
     settings.page_tokens.insert("110".to_owned(), Secret::from("hidden-token"));
     let short = Patience { connect: Duration::from_secs(1), answer: Duration::from_secs(1) };
     let graph = Graph::new(&settings, short).unwrap();
     let nobody = graph.account(&id("110")).unwrap().message(&id("m_1")).await;
-    let mut told = format!("{graph:?} {settings:?} {nobody:?} {:?}", graph.account(&id("111")).unwrap_err());
+    let nothing = format!("{graph:?} {settings:?} {nobody:?} {:?}", graph.account(&id("111")).unwrap_err());
     assert_eq!(graph.pages().map(sobot_hook::ids::PageId::as_str).collect::<Vec<_>>(), ["110"]);
     let (simulator, _) = simulated(vec![conversation("t_1", "524", 30, 5)]).await;
     simulator.lock().api.pages.get_mut("110").unwrap().token = "hidden-token".to_owned();
@@ -386,7 +386,7 @@ async fn no_secret_is_in_a_debug_an_error_a_url_or_the_log() {
     let quoted = refusal(400, &json!({ "code": 190, "message": "Malformed access token hidden-token" }));
     let (_server, refusing) = answering(quoted).await;
     let refused = refusing.message(&id("m_1")).await.unwrap_err();
-    told += &format!("{list:?} {message:?} {refused:?} {refused}");
+    let told = format!("{nothing} {list:?} {message:?} {refused:?} {refused}");
     assert!(told.contains("TokenDead") && told.contains("NotConnected"), "{told}");
     assert!(!told.contains("hidden"), "{told}");
     assert!(!traced.text().contains("hidden") && !traced.text().contains(TOKEN), "{}", traced.text());

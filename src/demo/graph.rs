@@ -84,8 +84,8 @@ impl GraphApi {
         let token = call.header("authorization").strip_prefix("Bearer ").unwrap_or(call.parameter("access_token"));
         let page = self.pages.iter().find(|(_, page)| page.token == token).ok_or(NO_TOKEN)?;
         // /v26.0/<id>[/<edge>]
-        let parts: Vec<&str> = call.path.splitn(4, '/').skip(2).collect();
-        match parts.as_slice() {
+        let parts = call.parts();
+        match parts.iter().skip(1).map(String::as_str).collect::<Vec<_>>().as_slice() {
             _ if call.method != Method::GET => Err(MISSING),
             [id, "conversations"] if id == page.0 => conversations(page.1, call),
             [id, "messages"] => Ok(messages(page.1.conversation(id).ok_or(MISSING)?, call, limit(call))),

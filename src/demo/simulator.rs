@@ -23,6 +23,7 @@ const LIMITS: Limits = Limits { max_connections: 1_024, grace: Duration::ZERO };
 #[derive(Debug, Clone)]
 pub struct Call {
     pub method: Method,
+    /// As it was sent, escapes included.
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub headers: HeaderMap,
@@ -95,6 +96,15 @@ impl Call {
         self.query.get(name).map_or("", String::as_str)
     }
 
+    /// What stands between the path's slashes, without escapes.
+    pub fn parts(&self) -> Vec<String> {
+        // A plus stands for itself in a path.
+        let whole = |part: &str| format!("part={}", part.replace('+', "%2B"));
+        let decoded =
+            |part| url::form_urlencoded::parse(whole(part).as_bytes()).next().map(|(_, part)| part.into_owned());
+        self.path.split('/').skip(1).filter_map(decoded).collect()
+    }
+
     /// A header; empty if it is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -121,7 +131,7 @@ async fn answer<A: Api>(
     body: Bytes,
 ) -> Response<Body> {
     let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let path = percent_decoded(uri.path());
+    let path = uri.path().to_owned();
     let call = Call { method, path, query, headers, body: serde_json::from_slice(&body).unwrap_or_default() };
     let reply = {
         let mut simulated = simulated.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,10 +143,4 @@ async fn answer<A: Api>(
         response = response.header(name, value);
     }
     response.body(Body::from(reply.body.to_string())).unwrap_or_default()
-}
-
-/// A path as it was meant: `+` stands for itself there.
-fn percent_decoded(path: &str) -> String {
-    let pair = format!("path={}", path.replace('+', "%2B"));
-    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, path)| path.into_owned()).unwrap_or_default()
 }

@@ -8,6 +8,7 @@ pub mod peer;
 pub mod pooler;
 pub mod proxy;
 pub mod service;
+pub mod sobot;
 pub mod wire;
 
 use std::time::Duration;

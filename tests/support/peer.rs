@@ -10,7 +10,6 @@ use sobot_hook::ids::IdError;
 use sobot_hook::telemetry::log;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -50,18 +49,20 @@ fn is_whole(request: &[u8]) -> bool {
     body.len() >= length.unwrap_or(0)
 }
 
-/// Everything that this thread logs, as the service would at the level `trace`.
+/// Everything that this test binary logs, as the service would at the level `trace`.
 #[derive(Clone, Default)]
 pub struct Traced(Arc<Mutex<Vec<u8>>>);
 
 impl Traced {
-    /// Begins to listen; ends with the guard.
-    pub fn start() -> (Self, DefaultGuard) {
+    /// Begins to listen, once in a binary. It listens to all threads: what is logged first on a thread where nobody listens
+    /// is cached as of no interest to anybody.
+    pub fn start() -> Self {
         let traced = Self::default();
         let filter = log::filter(&Log { format: LogFormat::Text, level: LogLevel::Trace }).unwrap();
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(traced.clone());
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(filter).with(layer));
-        (traced, guard)
+        let subscriber = tracing_subscriber::registry().with(filter).with(layer);
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        traced
     }
 
     pub fn text(&self) -> String {

@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(rests(r#"{"1":[{"estimated_time_to_regain_access":0}]}"#, None), 0);
         assert_eq!(rests(r#"{"1":[{"estimated_time_to_regain_access":7}]}"#, None), 420);
         assert_eq!(rests("{}", Some(refused(None))), 60);
-        assert_eq!(rests("{}", Some(refused(Some(Duration::from_secs(120))))), 120);
+        assert_eq!(rests("{}", Some(refused(Some(Duration::from_mins(2))))), 120);
         assert_eq!(rests("{}", Some(GraphError::Gone)), 0);
     }
 }

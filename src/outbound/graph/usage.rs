@@ -102,8 +102,7 @@ mod tests {
             ),
             (
                 "x-business-use-case-usage",
-                r#"{"1":[{"type":"pages","call_count":1},{"type":"messenger","call_count":2,"estimated_time_to_regain_access":3}],
-                    "17841":{"type":"instagram","call_count":101,"estimated_time_to_regain_access":"4"}}"#,
+                r#"{"1":[{"type":"pages","call_count":1},{"type":"messenger","call_count":2,"estimated_time_to_regain_access":3}],"17841":{"type":"instagram","call_count":101,"estimated_time_to_regain_access":"4"}}"#,
                 (Some(101), Some(240)),
             ),
             ("x-app-usage", "{}", (None, None)),

@@ -90,12 +90,12 @@ impl TokenShelf for MemoryShelf {
 
     fn refresh<'a>(&'a self, stale: i64, fetch: Fetching<'a>) -> Pending<'a, Shelved> {
         Box::pin(async move {
-            let mut shelf = self.0.lock().await;
-            if let Some(held) = shelf.as_ref().filter(|held| held.replaces(stale, clock::now())) {
+            let mut held = self.0.lock().await;
+            if let Some(held) = held.as_ref().filter(|held| held.replaces(stale, clock::now())) {
                 return Ok(held.clone());
             }
-            let number = shelf.as_ref().map_or(0, |held| held.number);
-            Ok(shelf.insert(Shelved::after(number, fetch.await?)).clone())
+            let number = held.as_ref().map_or(0, |held| held.number);
+            Ok(held.insert(Shelved::after(number, fetch.await?)).clone())
         })
     }
 }
