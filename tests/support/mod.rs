@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub mod database;
+pub mod own;
 pub mod pooler;
 pub mod proxy;
 pub mod service;
