@@ -37,15 +37,18 @@ pub fn any_json(names: &[&'static str]) -> impl Strategy<Value = Value> + use<> 
     })
 }
 
-/// The event as its row in the journal tells it. Whether its time is the receipt's does not show there.
+/// The event as its row in the journal tells it, spelled otherwise, as `jsonb` does. What of it does not show there is the
+/// event's own.
 pub fn recalled(event: &Event) -> Event {
+    let json: Value = serde_json::from_slice(event.body.exact().unwrap()).unwrap();
     let row = Journaled {
-        body: event.body.exact().unwrap(),
+        body: &json.to_string().into(),
         container: event.container,
         page_id: event.page_id.as_ref().map_or("", PageId::as_str),
         key: event.key,
         occurred_at: event.occurred_at,
         received_at: event.received_at,
     };
-    Event { is_timed_by_receipt: event.is_timed_by_receipt, ..recall(&row).unwrap() }
+    let (is_timed_by_receipt, body) = (event.is_timed_by_receipt, event.body.clone());
+    Event { is_timed_by_receipt, body, ..recall(&row).unwrap() }
 }
