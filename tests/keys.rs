@@ -1,4 +1,5 @@
-//! Keys are a contract on disk: every body of `tests/data/keys.tsv` has the keys that stand there as literals.
+//! Keys are a contract on disk: every body of `tests/data/keys.tsv`, and every answer of an API in
+//! `tests/data/own_keys.tsv`, has the keys that stand there as literals.
 //!
 //! A journal knows its events by their keys. A service that computes another key for the same event stores it a
 //! second time, so a key changes only by a decision of its own, with a migration, and never to make this test pass.
@@ -7,8 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use bytes::Bytes;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sobot_hook::dialect::graph::{self, Conversation, Platform};
+use sobot_hook::dialect::sobot::{self, Sent};
 use sobot_hook::dialect::webhook::parse;
+use support::own::{page, user};
+
+mod support;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
 
@@ -18,28 +25,77 @@ struct Row {
     spelling: String,
     /// One an event, 32 hexadecimal digits each, separated by spaces; `-` where the body is no JSON.
     keys: String,
-    body: Bytes,
+    /// The same, as the code finds them.
+    found: String,
 }
 
 fn rows() -> Vec<Row> {
-    let text = std::fs::read_to_string(format!("{DATA}/keys.tsv")).unwrap();
-    let row = |line: &str| {
+    let mut rows = rows_of_bodies();
+    rows.extend(rows_of_answers());
+    rows
+}
+
+fn lines(file: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(format!("{DATA}/{file}")).unwrap();
+    text.lines().skip(1).map(str::to_owned).collect()
+}
+
+/// What we make of an API's answer, from what was known and what was told.
+fn rows_of_answers() -> Vec<Row> {
+    let row = |line: &String| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let &[event, spelling, keys, container, known, told] = columns.as_slice() else {
+            panic!("six columns: {line}")
+        };
+        let found = own_key(container, &serde_json::from_str(known).unwrap(), told);
+        Row { event: event.to_owned(), spelling: spelling.to_owned(), keys: keys.to_owned(), found }
+    };
+    lines("own_keys.tsv").iter().map(row).collect()
+}
+
+fn own_key(container: &str, known: &Value, told: &str) -> String {
+    let page_id = &page(known["page_id"].as_str().unwrap());
+    let at = received_at();
+    let event = match container {
+        "api" => {
+            let user_id = &user(known["user_id"].as_str().unwrap());
+            sobot::sent(&Sent { page_id, user_id, mid: known["mid"].as_str(), request: told, answered_at: at })
+        }
+        "sync" => sobot::subscriber(page_id, told, at),
+        "backfill" => {
+            let platform = if known["platform"] == "instagram" { Platform::Instagram } else { Platform::Messenger };
+            let conversation_id = known["conversation_id"].as_str().unwrap();
+            let user_id = known["user_id"].as_str();
+            graph::message(&Conversation { page_id, platform, conversation_id, user_id }, told, at)
+        }
+        other => panic!("{other} is no container of our own"),
+    };
+    hex(event.unwrap().key.0)
+}
+
+fn rows_of_bodies() -> Vec<Row> {
+    let row = |line: &String| {
         let columns: Vec<&str> = line.split('\t').collect();
         let &[event, spelling, keys, body] = columns.as_slice() else { panic!("four columns: {line}") };
         let body = match body.strip_prefix("payloads/") {
             Some(file) => std::fs::read(format!("{DATA}/payloads/{file}")).unwrap().into(),
             None => Bytes::from(body.to_owned()),
         };
-        Row { event: event.to_owned(), spelling: spelling.to_owned(), keys: keys.to_owned(), body }
+        let found = self::keys(&body);
+        Row { event: event.to_owned(), spelling: spelling.to_owned(), keys: keys.to_owned(), found }
     };
-    text.lines().skip(1).map(row).collect()
+    lines("keys.tsv").iter().map(row).collect()
 }
 
-/// The keys of a body's events, as the column `keys` has them. Received on 2025-10-10 at 12:40 UTC: what happened a
-/// day later than that is noted, and a note is part of the key.
+/// 2025-10-10 at 12:40 UTC.
+fn received_at() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_760_100_000_000).unwrap()
+}
+
+/// The keys of a body's events, as the column `keys` has them. What happened a day later than its receipt is noted, and a
+/// note is part of the key.
 fn keys(body: &Bytes) -> String {
-    let received_at = DateTime::from_timestamp_millis(1_760_100_000_000).unwrap();
-    let Ok(events) = parse(body, received_at) else { return "-".to_owned() };
+    let Ok(events) = parse(body, received_at()) else { return "-".to_owned() };
     let keys: Vec<String> = events.iter().map(|event| hex(event.key.0)).collect();
     keys.join(" ")
 }
@@ -54,8 +110,7 @@ fn hex(bytes: [u8; 16]) -> String {
 #[test]
 fn every_body_has_the_keys_that_journals_know_it_by() {
     let mut changed = String::new();
-    for Row { event, spelling, keys: expected, body } in rows() {
-        let found = keys(&body);
+    for Row { event, spelling, keys: expected, found } in rows() {
         if found != expected {
             writeln!(changed, "{event} ({spelling}):\n  expected {expected}\n  found    {found}").unwrap();
         }
@@ -89,8 +144,8 @@ fn no_two_events_share_a_key() {
 
 #[test]
 fn every_payload_is_listed() {
-    let text = std::fs::read_to_string(format!("{DATA}/keys.tsv")).unwrap();
-    let listed: BTreeSet<&str> = text.lines().filter_map(|line| line.split("\tpayloads/cases/").nth(1)).collect();
+    let lines = lines("keys.tsv");
+    let listed: BTreeSet<&str> = lines.iter().filter_map(|line| line.split("\tpayloads/cases/").nth(1)).collect();
     for case in std::fs::read_dir(format!("{DATA}/payloads/cases")).unwrap() {
         let name = case.unwrap().file_name().into_string().unwrap();
         assert!(listed.contains(name.as_str()), "{name} has no line in keys.tsv");

@@ -4,11 +4,13 @@
 mod support;
 
 use bytes::Bytes;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use sobot_hook::clock;
+use sobot_hook::dialect::graph::{self, Conversation, Platform};
+use sobot_hook::dialect::sobot::{self, Sent};
 use sobot_hook::dialect::webhook::parse;
 use sobot_hook::event::Event;
 use sobot_hook::jobs::rebuild::rebuild;
@@ -16,15 +18,84 @@ use sobot_hook::state::State;
 use sobot_hook::store::{Batch, Committed, Fate, Scope, Store, StoreError};
 use sqlx::Executor;
 use support::database::{Database, STATE, text};
+use support::own::{page, user};
 use support::wire::{envelope, event};
 
 const BEGIN: i64 = 1_760_000_000_000;
 
-/// An event of a small world, so that users, messages, topics and moments meet often.
-fn any_event() -> impl Strategy<Value = String> {
-    let user = prop::sample::select(vec!["u1", "u2"]);
-    let page = prop::sample::select(vec!["p1", "p2"]);
-    (user, page, 0..8_i64, 0..8_i64, 0..3_u8, 0..14_u8).prop_map(|(user, page, at, other, thing, kind)| {
+fn received_at() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(BEGIN + 60_000).unwrap()
+}
+
+/// An event of a small world, so that users, messages, topics and moments meet often: of the webhook, or of our own.
+fn any_event() -> impl Strategy<Value = Event> {
+    let of_webhook = any_body().prop_map(|body| parse(&Bytes::from(body), received_at()).unwrap().remove(0));
+    prop_oneof![3 => of_webhook, 1 => any_sent(), 1 => any_subscriber(), 2 => any_backfilled()]
+}
+
+const USERS: [&str; 2] = ["u1", "u2"];
+const PAGES: [&str; 2] = ["p1", "p2"];
+const TOKENS: [Option<&str>; 3] = [Some("a"), Some("b"), None];
+
+fn any_sent() -> impl Strategy<Value = Event> {
+    (prop::sample::select(&USERS), prop::sample::select(&PAGES), 0..8_i64, 0..4_usize).prop_map(
+        |(to, from, at, thing)| {
+            let answered_at = DateTime::from_timestamp_millis(BEGIN + at * 1_000).unwrap();
+            let mid = ["m0", "m1", "m2", ""][thing];
+            let request =
+                json!({ "type": if at % 2 == 0 { "text" } else { "image" }, "payload": at.to_string() }).to_string();
+            let sent =
+                Sent { page_id: &page(from), user_id: &user(to), mid: Some(mid), request: &request, answered_at };
+            sobot::sent(&sent).unwrap()
+        },
+    )
+}
+
+/// Of the same subscriptions as the opt-ins, at the same moments, with the same tokens.
+fn any_subscriber() -> impl Strategy<Value = Event> {
+    let token = prop::sample::select(&TOKENS);
+    (prop::sample::select(&USERS), prop::sample::select(&PAGES), 0..8_i64, 0..8_i64, 0..3_u8, token).prop_map(
+        |(user, of, at, other, thing, token)| {
+            let zone = ["", "UTC", "Asia/Tokyo"][usize::from(thing)];
+            let item = json!({
+                "facebookid": user, "pageid": of, "sub_title": format!("t{thing}"), "sub_status": other % 2,
+                "sub_token": token, "timezone": zone,
+                "title_describe": other.to_string(), "create_time": BEGIN + other * 1_000,
+                "update_time": if at == 0 { Value::Null } else { json!(BEGIN + at * 1_000) },
+            });
+            sobot::subscriber(&page(of), &item.to_string(), received_at()).unwrap()
+        },
+    )
+}
+
+/// With all details, with a few, or only listed.
+fn any_backfilled() -> impl Strategy<Value = Event> {
+    (prop::sample::select(&USERS), prop::sample::select(&PAGES), 0..8_i64, 0..4_u8, 0..6_u8).prop_map(
+        |(user, of, at, thing, kind)| {
+            let at = DateTime::from_timestamp_millis(BEGIN + at * 1_000).unwrap();
+            let mut told = json!({ "id": format!("m{thing}"), "created_time": at.format("%FT%T+0000").to_string() });
+            let members = match kind {
+                0 => json!({ "from": { "id": user }, "message": at.to_string() }),
+                1 => json!({ "from": { "id": of }, "to": { "data": [{ "id": user }] }, "message": at.to_string() }),
+                2 => json!({ "from": { "id": of }, "message": "", "attachments": { "data": [{ "mime_type": "audio/mp3" }] } }),
+                3 => json!({ "from": { "id": if thing == 0 { user } else { of } } }),
+                _ => json!({}),
+            };
+            told.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            let page_id = &page(of);
+            let conversation =
+                Conversation { page_id, platform: Platform::Messenger, conversation_id: "t_1", user_id: Some(user) };
+            graph::message(&conversation, &told.to_string(), received_at()).unwrap()
+        },
+    )
+}
+
+fn any_body() -> impl Strategy<Value = String> {
+    let (user, page) = (prop::sample::select(&USERS), prop::sample::select(&PAGES));
+    let token = prop::sample::select(&TOKENS);
+    let numbers = (0..8_i64, 0..8_i64, 0..3_u8, 0..14_u8);
+    (user, page, token, numbers).prop_map(|(user, page, token, (at, other, thing, kind))| {
+        let expiry = if other % 2 == 0 { json!(2_145_916_800_000_i64 - other) } else { Value::Null };
         let (at, watermark) = (BEGIN + at * 1_000, BEGIN + other * 1_000);
         let mid = format!("m{thing}");
         let from_user = |what: Value| event(user, page, at, &what);
@@ -33,9 +104,10 @@ fn any_event() -> impl Strategy<Value = String> {
         let content = format!("{mid} at {at}");
         let optin = |status: Value, timezone: Value| {
             from_user(json!({ "optin": {
-                "type": "notification_messages", "title": format!("t{thing}"), "notification_messages_token": content,
+                "type": "notification_messages", "title": format!("t{thing}"), "notification_messages_token": token,
                 "notification_messages_status": status, "notification_messages_timezone": timezone,
-                "payload": watermark.to_string(), "token_expiry_timestamp": 2_145_916_800_000_i64,
+                "payload": watermark.to_string(), "token_expiry_timestamp": expiry,
+                "user_token_status": if other < 4 { json!(watermark.to_string()) } else { Value::Null },
             } }))
         };
         let event = match kind {
@@ -58,11 +130,6 @@ fn any_event() -> impl Strategy<Value = String> {
     })
 }
 
-fn events_of(bodies: &[String]) -> Vec<Event> {
-    let received_at = DateTime::from_timestamp_millis(BEGIN + 60_000).unwrap();
-    bodies.iter().flat_map(|body| parse(&Bytes::from(body.clone()), received_at).unwrap()).collect()
-}
-
 const EMPTY: &str = "truncate events, first_receipts, messages, conversations, subscriptions, uploads";
 
 async fn state_after(database: &Database, store: &Store, batches: &[Vec<&Event>]) -> String {
@@ -71,7 +138,7 @@ async fn state_after(database: &Database, store: &Store, batches: &[Vec<&Event>]
 }
 
 /// A history, then an order of it with repetitions, and where to cut that into batches.
-fn any_history() -> impl Strategy<Value = (Vec<String>, Vec<usize>, Vec<bool>)> {
+fn any_history() -> impl Strategy<Value = (Vec<Event>, Vec<usize>, Vec<bool>)> {
     prop::collection::vec(any_event(), 1..40).prop_flat_map(|history| {
         let all: Vec<usize> = (0..history.len()).collect();
         let repeated = prop::collection::vec(0..history.len(), 0..20);
@@ -86,8 +153,7 @@ fn order_repetition_and_batching_do_not_matter() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (database, store) = runtime.block_on(Database::migrated());
     let mut runner = TestRunner::new(Config { cases: 96, failure_persistence: None, ..Config::default() });
-    let outcome = runner.run(&any_history(), |(history, order, cuts)| {
-        let events = events_of(&history);
+    let outcome = runner.run(&any_history(), |(events, order, cuts)| {
         let mut batches: Vec<Vec<&Event>> = vec![Vec::new()];
         for (place, index) in order.iter().enumerate() {
             if cuts[place] {
@@ -102,6 +168,10 @@ fn order_repetition_and_batching_do_not_matter() {
         let in_batches = runtime.block_on(state_after(&database, &store, &batches));
         prop_assert!(at_once == singly, "{}", difference(&at_once, &singly));
         prop_assert!(at_once == in_batches, "{}", difference(&at_once, &in_batches));
+        // The journal, in which the first copy of each rests as jsonb, tells the same.
+        let rebuilt =
+            runtime.block_on(rebuild(&store, Scope::Check, |_, _| (), |difference| eprintln!("{difference:?}")));
+        prop_assert_eq!(rebuilt.unwrap().differences, 0);
         Ok(())
     });
     runtime.block_on(store.close());
@@ -163,6 +233,7 @@ fn any_receipts() -> impl Strategy<Value = (String, Vec<i64>)> {
                 json!({ "optin": {
                 "type": "notification_messages", "title": format!("t{thing}"), "notification_messages_token": number,
                 "notification_messages_status": status, "notification_messages_timezone": zone,
+                "user_token_status": if at % 2 == 0 { json!(number.to_string()) } else { Value::Null },
             } })
             };
             let what = match kind {
@@ -357,8 +428,7 @@ fn difference(left: &str, right: &str) -> String {
 #[test]
 fn the_fold_in_memory_is_a_join() {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
-    let outcome = runner.run(&any_history(), |(history, order, _)| {
-        let events = events_of(&history);
+    let outcome = runner.run(&any_history(), |(events, order, _)| {
         let forward: State<'_> = events.iter().collect();
         let shuffled: State<'_> = order.iter().map(|index| &events[*index]).collect();
         prop_assert_eq!(forward, shuffled);

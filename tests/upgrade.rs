@@ -3,11 +3,17 @@
 
 mod support;
 
+use bytes::Bytes;
+use chrono::DateTime;
+use serde_json::{Value, json};
+use sobot_hook::dialect::webhook::parse;
+use sobot_hook::jobs::rebuild::rebuild;
+use sobot_hook::store::{Batch, Scope};
 use sqlx::{AssertSqlSafe, Executor};
 use support::database::Database;
 use support::service::{Service, program};
 use support::until;
-use support::wire::message;
+use support::wire::{envelope, event, message};
 
 const AT: i64 = 1_760_000_000_000;
 
@@ -49,6 +55,43 @@ async fn what_two_releases_call_stays_and_what_is_older_goes() {
     assert_eq!(left, ours);
     let releases = "select string_agg(distinct release, ' ' order by release) from installed_functions";
     assert_eq!(database.text(releases).await, format!("0.0.2 {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn subscriptions_of_a_version_before_keep_what_was_told_of_their_tokens() {
+    let (database, store) = Database::migrated().await;
+    let optin = |user: &str, members: Value| {
+        let mut optin = json!({ "type": "notification_messages", "title": "t" });
+        optin.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let body = envelope("1", &event(user, "1", AT, &json!({ "optin": optin })));
+        parse(&Bytes::from(body), DateTime::from_timestamp_millis(AT).unwrap()).unwrap().remove(0)
+    };
+    let events = [
+        optin("2", json!({ "notification_messages_token": "7", "token_expiry_timestamp": AT + 1_000 })),
+        optin("3", json!({ "notification_messages_token": "8" })),
+        optin("4", json!({ "notification_messages_frequency": "DAILY" })),
+        optin("5", json!({})),
+    ];
+    let batch = Batch { events: events.iter().collect(), quarantined: Vec::new() };
+    store.session().commit(&batch).await.unwrap();
+    // As the version before left it.
+    database
+        .pool
+        .execute(
+            "alter table subscriptions
+                 drop column token_at,
+                 drop column terms_at,
+                 drop column terms_key,
+                 drop column terms_token,
+                 drop column terms_expire_at;
+             delete from _sqlx_migrations where version = 4",
+        )
+        .await
+        .unwrap();
+    store.migrate(support::PATIENCE).await.unwrap();
+    let rebuilt = rebuild(&store, Scope::Check, |_, _| (), |difference| eprintln!("{difference:?}")).await.unwrap();
+    assert_eq!((rebuilt.events, rebuilt.differences), (4, 0));
+    store.close().await;
 }
 
 #[tokio::test]

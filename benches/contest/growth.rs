@@ -183,10 +183,12 @@ const CONVERSATIONS: &str = "
         read_watermark = greatest(conversation.read_watermark, excluded.read_watermark)";
 
 const SUBSCRIPTIONS: &str = "
-    insert into subscriptions (user_id, page_id, topic, sub_status, token, timezone, timezone_at, changed_at, event_key)
+    insert into subscriptions (
+        user_id, page_id, topic, sub_status, token, token_at, timezone, timezone_at, changed_at, event_key
+    )
     select
         user_id, page_id, case when talk % 20 = 0 then '新品上架' else 'topic ' || talk % 20 end,
-        least(talk % 3, 1), talk::text, 'Asia/Shanghai', at, at, ''
+        least(talk % 3, 1), talk::text, at, 'Asia/Shanghai', at, at, ''
     from made
     where kind = 'optin'
     on conflict do nothing";

@@ -93,3 +93,12 @@ pub struct SubscriptionFacts {
     /// When the subscription was made. Only Sobot's list tells.
     pub created_at: Option<DateTime<Utc>>,
 }
+
+impl SubscriptionFacts {
+    /// Whether it says anything of what opt-ins alone tell: when the token ends, whether it was refreshed, how often
+    /// messages may come.
+    #[must_use]
+    pub fn tells_terms(&self) -> bool {
+        self.token_expires_at.is_some() || self.user_token_status.is_some() || self.frequency.is_some()
+    }
+}

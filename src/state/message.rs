@@ -3,21 +3,42 @@
 use chrono::{DateTime, Utc};
 
 use super::join::{Join, earliest};
-use crate::event::{Direction, Event, Facts, MessageFacts};
+use crate::event::{Container, Direction, Event, Facts, MessageFacts};
 use crate::ids::{EventKey, Mid};
 
 type Time = DateTime<Utc>;
 
-/// Where a message's content comes from, the best first. The number is the one in `messages.source`.
+/// Where a message's content comes from, the best first. The first three tell what it says; by the others the message is
+/// only mentioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(i16)]
 pub enum ContentSource {
     /// The message event itself.
-    Webhook = 0,
+    Webhook,
+    /// Our own sending of it.
+    Api,
+    /// Meta's Conversations API, to the second.
+    Backfill,
     /// An edit or an unsend, which tells who wrote the message but not what or when.
-    Change = 2,
+    Change,
     /// A delivery or a read, which tells that the page wrote it.
-    Receipt = 3,
+    Receipt,
+    /// Meta's list of a conversation's messages, which tells when it was written and seldom by whom.
+    Listing,
+}
+
+impl ContentSource {
+    /// The number in `messages.source`. A contract on disk: what is new takes the next one, wherever it ranks.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Webhook => 0,
+            Self::Api => 1,
+            Self::Change => 2,
+            Self::Receipt => 3,
+            Self::Backfill => 4,
+            Self::Listing => 5,
+        }
+    }
 }
 
 /// What a message says, and how we know. The lesser one wins: the better source, then the earlier telling.
@@ -40,12 +61,17 @@ pub struct Content<'e> {
 
 impl<'e> Content<'e> {
     fn told(event: &'e Event, facts: &'e MessageFacts) -> Self {
+        let source = match event.container {
+            Container::Api => ContentSource::Api,
+            Container::Backfill => ContentSource::Backfill,
+            _ => ContentSource::Webhook,
+        };
         Self {
             sent_at: Some(event.occurred_at),
             key: Some(event.key),
             text: facts.text.as_deref(),
             attachment_types: facts.attachment_types.as_deref(),
-            ..Self::mentioned(ContentSource::Webhook, event.direction)
+            ..Self::mentioned(source, event.direction)
         }
     }
 
@@ -70,6 +96,8 @@ pub struct Edit<'e> {
 pub struct Message<'e> {
     /// What it says.
     pub content: Content<'e>,
+    /// When it was written according to Meta's list, which counts only while nothing tells what it says.
+    pub listed_at: Option<Time>,
     /// Its last edit.
     pub edit: Option<Edit<'e>>,
     /// When it was taken back.
@@ -84,7 +112,15 @@ pub struct Message<'e> {
 
 impl<'e> From<Content<'e>> for Message<'e> {
     fn from(content: Content<'e>) -> Self {
-        Self { content, edit: None, deleted_at: None, delivered_at: None, read_at: None, sent_no_later_than: None }
+        Self {
+            content,
+            listed_at: None,
+            edit: None,
+            deleted_at: None,
+            delivered_at: None,
+            read_at: None,
+            sent_no_later_than: None,
+        }
     }
 }
 
@@ -96,6 +132,10 @@ impl<'e> Message<'e> {
         let receipt = || Self::from(Content::mentioned(ContentSource::Receipt, Direction::Outbound));
         match &event.facts {
             Facts::Message(facts) => put(&facts.mid, Self::from(Content::told(event, facts))),
+            Facts::Listed { mid } => {
+                let listing = Content::mentioned(ContentSource::Listing, event.direction);
+                put(mid, Self { listed_at: Some(at), ..Self::from(listing) });
+            }
             Facts::Unsend { mid } => put(mid, Self { deleted_at: Some(at), ..change() }),
             Facts::Edit { mid, text, num_edit } => {
                 let edit = Edit { num_edit: *num_edit, edited_at: at, text };
@@ -118,6 +158,7 @@ impl<'e> Message<'e> {
 impl Join for Message<'_> {
     fn join(&mut self, other: Self) {
         self.content = self.content.min(other.content);
+        earliest(&mut self.listed_at, other.listed_at);
         self.edit = self.edit.max(other.edit);
         earliest(&mut self.deleted_at, other.deleted_at);
         earliest(&mut self.delivered_at, other.delivered_at);

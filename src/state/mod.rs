@@ -17,7 +17,7 @@ use std::collections::btree_map::Entry;
 pub use conversation::Conversation;
 pub use join::Join;
 pub use message::{Content, ContentSource, Edit, Message};
-pub use subscription::{Subscription, SubscriptionChange};
+pub use subscription::{Subscription, Word};
 pub use upload::Upload;
 
 use crate::event::{Event, Facts};

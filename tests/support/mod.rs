@@ -4,6 +4,7 @@
 
 pub mod database;
 pub mod disk;
+pub mod own;
 pub mod peer;
 pub mod pooler;
 pub mod proxy;

@@ -1,4 +1,4 @@
-//! Which pages have sent events, and when last.
+//! Which pages the webhook has brought events of, and when last.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::store::pool::Store;
 const LIMIT: Duration = Duration::from_mins(2);
 
 impl Store {
-    /// When the newest event of each page was received, of the events that occurred at or after `since`.
+    /// When the newest event of each page was received, of the webhook's events that occurred at or after `since`. What we
+    /// did ourselves does not show that a page's events still arrive.
     ///
     /// # Errors
     /// PostgreSQL is away, or has more to read than it can within two minutes.
@@ -26,7 +27,7 @@ impl Store {
             r#"
             select page_id, max(received_at) as "received_at!"
             from events
-            where occurred_at >= $1 and page_id <> ''
+            where occurred_at >= $1 and page_id <> '' and container not in ('api', 'sync', 'backfill')
             group by page_id
             "#,
             since

@@ -1,13 +1,27 @@
--- Content and edit win whole.
+-- Content and edit win whole. Sources rank as ContentSource does: 4 comes between 1 and 2. A row without content_key tells
+-- no content; its sent_at is a listing's, which counts until something tells the content.
 on conflict (user_id, message_key) do update
 set (direction, sent_at, text, attachment_types, source, content_key) = (
         select
-            (best.row).direction, (best.row).sent_at, (best.row).text, (best.row).attachment_types,
-            (best.row).source, (best.row).content_key
+            (best.row).direction,
+            case
+                when (best.row).content_key is null then least(held.sent_at, excluded.sent_at)
+                else (best.row).sent_at
+            end,
+            (best.row).text, (best.row).attachment_types, (best.row).source, (best.row).content_key
         from (
             select case
-                when (excluded.source, coalesce(excluded.sent_at, 'infinity'), coalesce(excluded.content_key, ''), excluded.direction)
-                    < (held.source, coalesce(held.sent_at, 'infinity'), coalesce(held.content_key, ''), held.direction)
+                when (
+                        case excluded.source when 4 then 3 else excluded.source * 2 end,
+                        case when excluded.content_key is null then 'infinity' else excluded.sent_at end,
+                        coalesce(excluded.content_key, ''),
+                        excluded.direction
+                    ) < (
+                        case held.source when 4 then 3 else held.source * 2 end,
+                        case when held.content_key is null then 'infinity' else held.sent_at end,
+                        coalesce(held.content_key, ''),
+                        held.direction
+                    )
                 then excluded
                 else held
             end as row
