@@ -29,4 +29,4 @@ create table erased_events (
     hash bytea primary key
 );
 
-comment on table erased_events is 'Internal: keyed hashes of erased events that a repetition could bring back, because they told no time.';
+comment on table erased_events is 'Internal: keyed hashes of erased events that a repetition could bring back: they told no time, or only their content was erased.';

@@ -262,6 +262,41 @@ async fn of_one_page_alone_and_with_a_service_that_writes_meanwhile() {
 }
 
 #[tokio::test]
+async fn what_was_taken_back_is_said_no_more_and_its_repetition_neither() {
+    let (database, directory) = (Database::create().await, tempfile::tempdir().unwrap());
+    let service = Service::start(&database.url);
+    let edit = json!({ "message_edit": { "mid": "back", "text": "their secret, too", "num_edit": 1 } });
+    let unsend = json!({ "message": { "mid": "back", "is_deleted": true } });
+    let bodies = [
+        message(WHO, PAGE, "back", AT, "their secret"),
+        envelope(PAGE, &event(WHO, PAGE, AT + 1, &edit)),
+        envelope(PAGE, &event(WHO, PAGE, AT + 2, &unsend)),
+        message(WHO, PAGE, "kept", AT + 3, "said and kept"),
+    ];
+    post_all(&service, &bodies).await;
+    let unsent = |more: &[&str]| {
+        let mut erase = program();
+        erase.args(["erase", "--unsent"]).args(more).env("DATABASE_URL", &database.url);
+        let output = erase.env("SOBOT_HOOK__STORAGE__DATA_DIR", directory.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["erased"].clone()
+    };
+    let line = |place: &str, changed: u64| json!({ "place": place, "deleted": 0, "changed": changed });
+    for more in [&["--json", "--dry-run"][..], &["--json"]] {
+        assert_eq!(unsent(more), json!([line("events", 2), line("messages", 1)]));
+    }
+    assert_eq!(unsent(&["--json"]), json!([line("events", 0), line("messages", 0)]));
+    // Beside something new, so that what is known would be merged again.
+    let again = bodies.iter().chain([&message(WHO, PAGE, "new", AT + 4, "new")]).cloned().collect::<Vec<_>>();
+    post_all(&service, &again).await;
+    let rows = dump(&database).await;
+    assert!(!rows.contains("their secret") && rows.contains("said and kept"));
+    let statuses = "select string_agg(mid || ' ' || status, ', ' order by mid) from message_status";
+    assert_eq!(database.text(statuses).await, "back deleted, kept received, new received");
+    assert_rebuilt(&database.url).await;
+}
+
+#[tokio::test]
 async fn bad_arguments_and_a_missing_schema_are_told() {
     let (database, directory) = (Database::create().await, tempfile::tempdir().unwrap());
     let output = erase(&database.url, directory.path(), &["--page", ""]);

@@ -10,15 +10,19 @@ use super::ids::id;
 use super::state::open_migrated;
 use crate::config::Config;
 use crate::event::Person;
-use crate::jobs::erase::{Report, erase};
+use crate::ids::{PageId, UserId};
+use crate::jobs::erase::{Report, UnsentReport, erase, erase_unsent};
 use crate::telemetry;
 
 /// Who is to be erased.
 #[derive(Debug, Args)]
 pub struct Whom {
     /// The customer's id (PSID, or Instagram-scoped id), as in the column user_id
-    #[arg(long, value_name = "USER")]
-    user: String,
+    #[arg(long, value_name = "USER", required_unless_present = "unsent", conflicts_with = "unsent")]
+    user: Option<String>,
+    /// Instead of a person what messages said that were taken back
+    #[arg(long)]
+    unsent: bool,
     /// Only what they have to do with this page
     #[arg(long, value_name = "PAGE")]
     page: Option<String>,
@@ -43,8 +47,9 @@ struct Line {
 /// # Errors
 /// Bad ids; PostgreSQL is away, or the role may not; the spool cannot be written.
 pub async fn run(config: &Config, whom: Whom) -> Result<()> {
-    let Whom { user, page, dry_run, json } = whom;
-    let person = Person { user_id: id("--user", &user)?, page_id: page.map(|page| id("--page", &page)).transpose()? };
+    let Whom { user, unsent: _, page, dry_run, json } = whom;
+    let page_id: Option<PageId> = page.map(|page| id("--page", &page)).transpose()?;
+    let user_id: Option<UserId> = user.map(|user| id("--user", &user)).transpose()?;
     telemetry::log::start(&config.log)?;
     let database = open_migrated(config).await?;
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} months of the journal")?;
@@ -53,18 +58,34 @@ pub async fn run(config: &Config, whom: Whom) -> Result<()> {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let erased = erase(&database.store, &config.storage.data_dir, person, dry_run, progress).await;
+    let (store, data_dir) = (&database.store, &config.storage.data_dir);
+    let erased = match user_id {
+        Some(user_id) => {
+            let person = Person { user_id, page_id };
+            erase(store, data_dir, person, dry_run, progress).await.map(|report| (lines(&report), Some(report)))
+        }
+        None => erase_unsent(store, page_id, dry_run, progress).await.map(|report| (unsent_lines(report), None)),
+    };
     bar.finish_and_clear();
     database.close().await;
-    let report = erased?;
-    let lines = lines(&report);
+    let (lines, report) = erased?;
     if json {
-        println!("{}", serde_json::json!({ "dry_run": dry_run, "erased": lines, "untouched": report.foreign_months }));
+        let untouched = report.map(|report| report.foreign_months);
+        println!("{}", serde_json::json!({ "dry_run": dry_run, "erased": lines, "untouched": untouched }));
         return Ok(());
     }
     println!("{}", table(&lines));
-    tell_the_rest(&report, dry_run);
+    match report {
+        _ if dry_run => println!("\nNothing was changed: this was a dry run."),
+        Some(report) => tell_the_rest(&report),
+        None => println!("\nA repetition of what was erased is passed over. Not looked into: quarantine and spool."),
+    }
     Ok(())
+}
+
+fn unsent_lines(report: UnsentReport) -> Vec<Line> {
+    let line = |place: &str, changed| Line { place: place.to_owned(), deleted: 0, changed };
+    vec![line("events", report.events.changed), line("messages", report.messages)]
 }
 
 fn lines(report: &Report) -> Vec<Line> {
@@ -89,11 +110,7 @@ fn table(lines: &[Line]) -> Table {
     table
 }
 
-fn tell_the_rest(report: &Report, dry_run: bool) {
-    if dry_run {
-        println!("\nNothing was changed: this was a dry run.");
-        return;
-    }
+fn tell_the_rest(report: &Report) {
     println!(
         "\nWhat was told before now does not come back, from whatever source. What the person does from now on is kept.\n\
          Not reached from here: backups, copies and exports of the database, the spools of services on other machines\n\

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::dialect::webhook;
 use crate::event::Person;
+use crate::ids::PageId;
 use crate::json::names;
 use crate::spool::{self, Rewritten, SpoolError};
 use crate::store::{Erased, Store, StoreError};
@@ -61,6 +62,36 @@ pub async fn erase(
         erasure.rewrite_quarantine(|body, received_at| webhook::without(&person, body, received_at)).await?;
     let tables = erasure.erase_state().await?;
     Ok(Report { events, tables, quarantine, spool, foreign_months: erasure.foreign_months().await? })
+}
+
+/// What was erased of messages that were taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsentReport {
+    /// Events of the journal that still said something.
+    pub events: Erased,
+    /// Messages of the state.
+    pub messages: u64,
+}
+
+/// Erases what messages said that were taken back, of one page or of all; a dry run only counts.
+///
+/// # Errors
+/// PostgreSQL is away, or the role may not.
+pub async fn erase_unsent(
+    store: &Store,
+    page_id: Option<PageId>,
+    is_dry_run: bool,
+    progress: impl Fn(u64, u64),
+) -> Result<UnsentReport, EraseError> {
+    let mut erasure = store.begin_unsent_erasure(page_id, is_dry_run).await?;
+    let months = erasure.months().await?;
+    let mut events = Erased::default();
+    for (done, month) in (0_u64..).zip(&months) {
+        progress(done, months.len() as u64);
+        let more: Erased = erasure.erase_month(month).await?;
+        events += more;
+    }
+    Ok(UnsentReport { events, messages: erasure.erase_messages().await? })
 }
 
 async fn rewrite_spool(data_dir: &Path, person: Person, is_dry_run: bool) -> Result<Rewritten, SpoolError> {

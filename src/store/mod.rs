@@ -41,7 +41,7 @@ mod views;
 mod way;
 
 pub use commit::{Batch, Committed, Fate};
-pub use erasure::{Erased, Erasure};
+pub use erasure::{Erased, Erasure, UnsentErasure};
 pub use error::StoreError;
 pub use journal::Witnesses;
 pub use misjudged::{Misjudged, MisjudgedEvents};

@@ -84,15 +84,12 @@ impl Erasures {
         })
     }
 
-    /// Whether an event is what somebody told before they were erased, and must not come back. An event that tells no time
-    /// was told before if it was erased itself, or received before.
+    /// Whether an event must not come back: somebody told it before they were erased, or it was erased itself.
     pub fn cover(&self, event: &Event) -> bool {
-        let Some(user_id) = event.user_id.as_ref().filter(|_| !self.users.is_empty()) else { return false };
+        let Some(user_id) = event.user_id.as_ref().filter(|_| self.generation > 0) else { return false };
         let of_page = |page_id| self.users.get(&self.key.user(user_id, page_id));
         let until = of_page(None).max(event.page_id.as_ref().and_then(|page_id| of_page(Some(page_id))));
-        until.is_some_and(|until| {
-            event.occurred_at <= *until
-                || (event.is_timed_by_receipt && self.events.contains(&self.key.event(user_id, event.key)))
-        })
+        until.is_some_and(|until| event.occurred_at <= *until)
+            || (!self.events.is_empty() && self.events.contains(&self.key.event(user_id, event.key)))
     }
 }

@@ -10,7 +10,9 @@ mod events;
 mod hashes;
 mod removal;
 mod tombstone;
+mod unsent;
 
 pub use erased::Erased;
 pub use hashes::Erasures;
 pub use removal::Erasure;
+pub use unsent::UnsentErasure;

@@ -22,7 +22,7 @@ use crate::store::tables::TABLES;
 const STEP_LIMIT: Duration = Duration::from_hours(1);
 
 /// What is deleted waits so long for whoever holds a row or a table.
-const SETTINGS: &str = "set statement_timeout = 0; set lock_timeout = '1min'";
+pub(super) const SETTINGS: &str = "set statement_timeout = 0; set lock_timeout = '1min'";
 
 /// Bodies of the quarantine that are read at a time.
 const QUARANTINE_BODIES: i64 = 50;
@@ -56,20 +56,7 @@ impl Erasure {
     /// # Errors
     /// PostgreSQL is away.
     pub async fn months(&mut self) -> Result<Vec<String>, StoreError> {
-        let months = sqlx::query_scalar!(
-            r#"
-            select quote_ident(relname) as "month!"
-            from pg_inherits
-            join pg_class on pg_class.oid = inhrelid
-            where inhparent = 'events'::regclass
-            union
-            select quote_ident(name)
-            from detached_months
-            where fate = 'drop' and to_regclass(name) is not null
-            order by 1
-            "#
-        );
-        Ok(months.fetch_all(&mut self.connection).await?)
+        months(&mut self.connection).await
     }
 
     /// Erases the person from a table of the journal.
@@ -184,6 +171,25 @@ impl Erasure {
     }
 }
 
-async fn limited<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+/// The tables of the journal: its months, and those that retention has taken out of it and not dropped yet.
+pub(super) async fn months(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+    let months = sqlx::query_scalar!(
+        r#"
+        select quote_ident(relname) as "month!"
+        from pg_inherits
+        join pg_class on pg_class.oid = inhrelid
+        where inhparent = 'events'::regclass
+        union
+        select quote_ident(name)
+        from detached_months
+        where fate = 'drop' and to_regclass(name) is not null
+        order by 1
+        "#
+    );
+    Ok(months.fetch_all(connection).await?)
+}
+
+/// A step within its time.
+pub(super) async fn limited<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     timeout(STEP_LIMIT, step).await.unwrap_or(Err(StoreError::Slow))
 }
