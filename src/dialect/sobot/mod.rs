@@ -1,7 +1,7 @@
 //! Sobot's dialect: what Sobot's API told us when we used it, as events. The webhook that Sobot forwards is another dialect.
 //!
-//! [`sent`] makes one of container `api`, kind `message`, of a message that the API took: a send, or an opt-in message. Its
-//! body:
+//! [`sent()`] makes one of container `api`, kind `message`, of a message that the API took: a send, or an opt-in message.
+//! Its body:
 //!
 //! ```json
 //! {"page_id":"110","user_id":"2200","mid":"m_1","answered_at":"2025-10-09T08:53:20.000000Z",
@@ -11,7 +11,7 @@
 //! `request` is the request as it was sent but for its tokens, which are secrets: members whose names contain `token` are
 //! left out. `mid` is missing where the answer told none.
 //!
-//! [`subscriber`] makes one of container `sync`, kind `optin`, of an item of `query_sub_users`. Its body:
+//! [`subscriber()`] makes one of container `sync`, kind `optin`, of an item of `query_sub_users`. Its body:
 //!
 //! ```json
 //! {"page_id":"110","asked_at":"2025-10-09T08:53:20.000000Z",
