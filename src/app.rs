@@ -17,7 +17,9 @@ use crate::http::ops::{self, HealthState};
 use crate::http::server::{self, Limits};
 use crate::http::webhook::{self, Strangers, WebhookState};
 use crate::intake::{Circuit, Intake};
-use crate::jobs::{outbox, pages, upkeep};
+use crate::jobs::{heal, outbox, pages, upkeep};
+use crate::outbound::client::Patience;
+use crate::outbound::graph::Graph;
 use crate::outbound::sobot::Sobot;
 use crate::private_server;
 use crate::spool::Spool;
@@ -112,6 +114,7 @@ impl App {
         let public_limits =
             Limits { max_connections: config.http.max_connections, grace: config.http.request_timeout() };
         let (retention, jobs_store, sobot) = (config.retention, store.clone(), sobot(&config, &store)?);
+        let (graph, heal_spool, heal_pause) = (graph(&config)?, spool.clone(), minutes(config.graph.heal_minutes));
         let jobs = tokio::spawn(async move {
             circuit.until_closed().await;
             let sending = async {
@@ -119,7 +122,14 @@ impl App {
                     outbox::run(jobs_store.clone(), sobot).await;
                 }
             };
-            tokio::join!(upkeep::run(jobs_store.clone(), retention), pages::remember(jobs_store.clone()), sending);
+            let healing = async {
+                if let Some(graph) = graph {
+                    heal::run(jobs_store.clone(), graph, heal_spool, heal_pause).await;
+                }
+            };
+            let (upkeep, remembering) =
+                (upkeep::run(jobs_store.clone(), retention), pages::remember(jobs_store.clone()));
+            tokio::join!(upkeep, remembering, sending, healing);
         });
         let place = if config.database.url.is_empty() { "private".to_owned() } else { store.place() };
         let data_path = std::path::absolute(&config.storage.data_dir)?;
@@ -168,6 +178,18 @@ fn sobot(config: &Config, store: &Store) -> Result<Option<Arc<Sobot>>> {
         return Ok(None);
     }
     Ok(Some(database::sobot(config, store)?))
+}
+
+/// Meta's API, if the service is to look for what it has missed.
+fn graph(config: &Config) -> Result<Option<Graph>> {
+    if config.graph.heal_minutes == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Graph::new(&config.graph, Patience::default())?))
+}
+
+fn minutes(minutes: u32) -> Duration {
+    Duration::from_mins(u64::from(minutes))
 }
 
 async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {

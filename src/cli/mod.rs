@@ -1,7 +1,9 @@
 //! The command line: one file a command, or a few that belong together.
 
+mod backfill;
 mod config_file;
 mod erase;
+mod heal;
 mod ids;
 mod send;
 mod serve;
@@ -65,6 +67,20 @@ enum Command {
         #[command(flatten)]
         message: Box<send::Message>,
     },
+    /// Bring a page's past conversations from Meta into the journal
+    Backfill {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        wanted: backfill::Wanted,
+    },
+    /// Find and fill what the webhook has missed
+    Heal {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        look: heal::Look,
+    },
     /// Remove a person from the journal, the state, the quarantine and the spool
     Erase {
         #[command(flatten)]
@@ -94,6 +110,8 @@ impl Cli {
             Command::Rebuild { config, check } => state::rebuild(&config.load()?, check).await,
             Command::Replay { config, since, id } => state::replay(&config.load()?, Choice { id, since }).await,
             Command::Send { config, message } => send::run(&config.load()?, *message).await,
+            Command::Backfill { config, wanted } => backfill::run(&config.load()?, wanted).await,
+            Command::Heal { config, look } => heal::run(&config.load()?, look).await,
             Command::Erase { config, whom } => erase::run(&config.load()?, whom).await,
             Command::Spool(file) => spool::show(&file.load()?),
             Command::Healthcheck(file) => serve::healthcheck(&file.load()?).await,

@@ -7,6 +7,7 @@
 //! statement writes one table, its rows in one order, the tables in one fixed order: so two writers, or
 //! two processes, wait for each other but cannot deadlock.
 
+mod backfills;
 mod clock_skew;
 mod commit;
 mod conversations;
@@ -16,6 +17,7 @@ mod erasure;
 mod error;
 mod function;
 mod functions;
+mod gaps;
 mod journal;
 mod messages;
 mod misjudged;
@@ -43,6 +45,7 @@ mod way;
 pub use commit::{Batch, Committed, Fate};
 pub use erasure::{Erased, Erasure, UnsentErasure};
 pub use error::StoreError;
+pub use gaps::Gap;
 pub use journal::Witnesses;
 pub use misjudged::{Misjudged, MisjudgedEvents};
 pub use outbox::{Claimed, Entry, Lead, NewEntry, Queued, Status};

@@ -2,12 +2,13 @@
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 7] = [
     ("sobot_hook_requests_total", "Requests answered on http.listen, by status."),
     ("sobot_hook_turned_away_total", "Requests that the webhook let nobody in for, by the reason."),
     ("sobot_hook_events_received_total", "Events that came in, from the webhook or again from the spool."),
     ("sobot_hook_events_total", "What became of the events, by kind and outcome."),
     ("sobot_hook_quarantine_refused_total", "Bodies that were not JSON and not kept: the quarantine was full."),
+    ("sobot_hook_missed_messages_total", "Messages that the webhook has missed, and whether Meta told them since."),
     ("sobot_hook_sends_total", "What became of the messages that this service was asked to send."),
 ];
 

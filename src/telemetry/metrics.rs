@@ -57,6 +57,15 @@ impl SendResult {
     }
 }
 
+/// What became of a message that the webhook has missed.
+#[derive(Debug, Clone, Copy)]
+pub enum Missed {
+    /// Meta has told what it says.
+    Filled,
+    /// Meta tells no more than that it was there.
+    Lost,
+}
+
 /// Where events come from.
 #[derive(Debug, Clone, Copy)]
 pub enum Origin {
@@ -154,6 +163,8 @@ fn begin_at_zero() {
     for result in SendResult::ALL {
         sent(result, 0);
     }
+    missed(Missed::Filled, 0);
+    missed(Missed::Lost, 0);
     received(Origin::Webhook, 0);
     received(Origin::Spool, 0);
 }
@@ -230,6 +241,15 @@ pub fn event(kind: &'static str, outcome: Outcome, events: usize) {
 /// So many messages that we were asked to send came to this.
 pub fn sent(result: SendResult, messages: u64) {
     counter!("sobot_hook_sends_total", "result" => result.as_str()).increment(messages);
+}
+
+/// So many messages turned out to have been missed.
+pub fn missed(missed: Missed, messages: u64) {
+    let outcome = match missed {
+        Missed::Filled => "filled",
+        Missed::Lost => "lost",
+    };
+    counter!("sobot_hook_missed_messages_total", "outcome" => outcome).increment(messages);
 }
 
 /// A page sent an event.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,7 @@ pub struct Account {
     authorization: HeaderValue,
     turns: DefaultDirectRateLimiter,
     pace: Mutex<Pace>,
+    calls: AtomicU64,
 }
 
 impl Graph {
@@ -87,6 +89,7 @@ impl Graph {
                 authorization,
                 turns: RateLimiter::direct(turns),
                 pace: Mutex::default(),
+                calls: AtomicU64::new(0),
             };
             Ok((page.clone(), Arc::new(account)))
         };
@@ -97,6 +100,11 @@ impl Graph {
     /// The pages that have a token.
     pub fn pages(&self) -> impl Iterator<Item = &PageId> {
         self.accounts.values().map(|account| &account.page)
+    }
+
+    /// The API for each of them.
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.values()
     }
 
     /// The API for this page.
@@ -157,6 +165,16 @@ impl Account {
         answer::message(self.ask(&[mid.as_str()], &[("fields", MESSAGE_FIELDS.to_owned())]).await?)
     }
 
+    /// The page that is asked for.
+    pub fn page(&self) -> &PageId {
+        &self.page
+    }
+
+    /// How many calls have been made, each further try included.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
     /// How long the next call will wait, by what Meta has said.
     pub fn rests(&self) -> Duration {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).rests(Instant::now())
@@ -178,6 +196,7 @@ impl Account {
         self.turns.until_ready().await;
         // A GET has no body that could not be copied.
         let request = request.try_clone().ok_or(GraphError::Unreadable("the request is a stream"))?;
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let answer = self.client.call(request).await?;
         let usage = Usage::of(&answer.headers);
         let error = GraphError::of(&answer, &usage);

@@ -80,7 +80,7 @@ impl Erasure {
         let mut transaction = self.connection.begin().await?;
         let mut tables = Vec::new();
         let of_users = TABLES.iter().filter(|table| table.key.contains(&"user_id")).map(|table| table.name);
-        for table in of_users.chain(["outbox"]) {
+        for table in of_users.chain(["outbox", "backfills", "gaps"]) {
             let delete = format!("delete from {table} where user_id = $1 and ($2::text is null or page_id = $2)");
             let delete =
                 sqlx::query(AssertSqlSafe(delete)).bind(self.person.user_id.as_str()).bind(events::page(&self.person));

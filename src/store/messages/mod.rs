@@ -1,5 +1,7 @@
 //! `messages`: every message that was sent, or named by a receipt.
 
+mod known;
+
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
