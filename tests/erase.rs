@@ -3,13 +3,15 @@
 mod support;
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use sobot_hook::jobs::rebuild::rebuild;
 use sobot_hook::store::{Scope, Store};
-use sqlx::Executor;
-use support::database::{Database, STATE};
+use sqlx::{Executor, PgPool};
+use support::database::{Database, STATE, Server, connect, create, text};
 use support::service::{SECRET, Service, program};
 use support::wire::{delivery, echo, envelope, event, message, read};
 use support::{PATIENCE, until};
@@ -83,12 +85,16 @@ fn erased(url: &str, directory: &Path, more: &[&str]) -> String {
 
 /// Every row of every table, as text.
 async fn dump(database: &Database) -> String {
+    dump_of(&database.pool).await
+}
+
+async fn dump_of(pool: &PgPool) -> String {
     let tables = "
         select string_agg(format('select %L || t::text from %I as t', relname || ' ', relname), ' union all ')
         from pg_class
         where relnamespace = 'public'::regnamespace and relkind = 'r'";
-    let rows = database.text(tables).await;
-    database.text(&format!("select string_agg(row, E'\\n' order by row) from ({rows}) as rows (row)")).await
+    let rows = text(pool, tables).await;
+    text(pool, &format!("select string_agg(row, E'\\n' order by row) from ({rows}) as rows (row)")).await
 }
 
 fn assert_no_trace(what: &str, text: &str) {
@@ -264,4 +270,78 @@ async fn bad_arguments_and_a_missing_schema_are_told() {
     let output = erase(&database.url, directory.path(), &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("run sobot-hook migrate"));
+}
+
+/// What everything is killed under: the person's events again and again, and those of others, which are counted.
+async fn post_until(stop: &AtomicBool, webhook: &Mutex<String>) -> Vec<String> {
+    let client = sobot_hook::outbound::client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        if stop.load(SeqCst) {
+            return acknowledged;
+        }
+        let mid = format!("other-{number}");
+        let theirs = theirs();
+        let bodies = [message(OTHER, PAGE, &mid, AT + number, "hello"), theirs[number as usize % theirs.len()].clone()];
+        for (body, mid) in bodies.into_iter().zip([Some(mid), None]) {
+            let url = webhook.lock().unwrap().clone();
+            let answer = client.post(url).body(body).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                acknowledged.extend(mid);
+            }
+        }
+    }
+    unreachable!("numbers do not end")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_erased_while_everything_is_killed() {
+    let mut server = Server::start();
+    let (url, directory) = (create(&server).await, tempfile::tempdir().unwrap());
+    let place = [("SOBOT_HOOK__STORAGE__DATA_DIR", directory.path().to_str().unwrap())];
+    let mut service = Service::start_with(&url, &place);
+    post_all(&service, &theirs()).await;
+    let (stop, webhook) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(service.webhook.clone())));
+    let posting = tokio::spawn({
+        let (stop, webhook) = (Arc::clone(&stop), Arc::clone(&webhook));
+        async move { post_until(&stop, &webhook).await }
+    });
+    let spawn_erase = || {
+        let mut erase = program();
+        erase.args(["erase", "--user", WHO]).env("DATABASE_URL", &url).envs(place);
+        erase.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    for round in 0..6 {
+        let mut erasing = spawn_erase();
+        let before = service.metric("sobot_hook_events_received_total").await;
+        until("more has come", async || service.metric("sobot_hook_events_received_total").await > before + 20).await;
+        // Whether it has ended by now or not.
+        erasing.kill().unwrap();
+        erasing.wait().unwrap();
+        if round % 2 == 0 {
+            server.crash();
+            let before = service.metric("sobot_hook_spool_entries").await;
+            until("it spools", async || service.metric("sobot_hook_spool_entries").await > before + 5).await;
+            server.resume();
+        } else {
+            service.kill();
+            service = Service::start_with(&url, &place);
+            *webhook.lock().unwrap() = service.webhook.clone();
+        }
+    }
+    until("somebody is erased", async || spawn_erase().wait().unwrap().success()).await;
+    stop.store(true, SeqCst);
+    let acknowledged = posting.await.unwrap();
+    until("all is drained", async || service.metric("sobot_hook_spool_entries").await == 0).await;
+    assert!(erased(&url, directory.path(), &[]).contains("does not come back"));
+
+    let pool = connect(&url);
+    let rows = dump_of(&pool).await;
+    assert_no_trace("the database", &rows);
+    assert_no_trace("the files", &files(directory.path()));
+    let kept = "select count(*) from messages where user_id = $1 and mid = any ($2)";
+    let kept: i64 = sqlx::query_scalar(kept).bind(OTHER).bind(&acknowledged).fetch_one(&pool).await.unwrap();
+    assert!(acknowledged.len() > 50);
+    assert_eq!(kept, i64::try_from(acknowledged.len()).unwrap(), "others are whole");
+    assert_rebuilt(&url).await;
 }

@@ -11,7 +11,7 @@ use sobot_hook::dialect::sobot::{self, Sent};
 use sobot_hook::dialect::webhook::parse;
 use sobot_hook::event::Event;
 use sobot_hook::jobs::rebuild::rebuild;
-use sobot_hook::store::{Batch, Scope, Store};
+use sobot_hook::store::{Batch, Fate, Scope, Store};
 use sqlx::Executor;
 use support::database::Database;
 use support::own::{page, user};
@@ -239,7 +239,7 @@ async fn what_we_do_ourselves_is_no_sign_of_life_of_a_page() {
     let (database, store) = Database::migrated().await;
     let events = [sent("m", 0, "x"), backfilled("m", 0, &json!({})), listed(0, &json!({ "sub_status": 1 }))];
     let batch = Batch { events: events.iter().collect(), quarantined: Vec::new() };
-    assert_eq!(store.session().commit(&batch).await.unwrap().is_new, [true; 3]);
+    assert_eq!(store.session().commit(&batch).await.unwrap().fates, [Fate::Stored; 3]);
     let since = at(0) - TimeDelta::days(1);
     assert_eq!(store.pages_heard(since).await.unwrap(), []);
     let event = told(message("2", "1", "q", BEGIN, "?"));
@@ -247,6 +247,6 @@ async fn what_we_do_ourselves_is_no_sign_of_life_of_a_page() {
     assert_eq!(store.pages_heard(since).await.unwrap(), [(page("1"), event.received_at)]);
     assert_eq!(database.count("select count(*) from events").await, 4);
     // Asked for again, nothing is new.
-    assert_eq!(store.session().commit(&batch).await.unwrap().is_new, [false; 3]);
+    assert_eq!(store.session().commit(&batch).await.unwrap().fates, [Fate::Known; 3]);
     store.close().await;
 }

@@ -27,7 +27,8 @@ pub enum ContentSource {
 }
 
 impl ContentSource {
-    /// The number in `messages.source`. A contract on disk: what is new takes the next one, wherever it ranks.
+    /// The number in `messages.source`, a contract on disk. What is new takes the next one, and ranks below those of smaller
+    /// numbers that tell what the message says, or else below those that do not.
     #[must_use]
     pub fn number(self) -> i16 {
         match self {

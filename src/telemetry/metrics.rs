@@ -146,7 +146,7 @@ fn begin_at_zero() {
         event("any", outcome, 0);
     }
     for kind in Kind::ALL {
-        for outcome in [Outcome::Stored, Outcome::Duplicate, Outcome::Quarantined] {
+        for outcome in [Outcome::Stored, Outcome::Duplicate, Outcome::Erased, Outcome::Quarantined] {
             event(kind.as_str(), outcome, 0);
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use serde_json::Value;
 use sobot_hook::dialect::recall;
-use sobot_hook::event::{Event, Journaled};
+use sobot_hook::event::{Event, Journaled, Receipt};
 use sobot_hook::ids::{PageId, UserId};
 
 pub fn page(id: &str) -> PageId {
@@ -47,7 +47,8 @@ pub fn recalled(event: &Event) -> Event {
         page_id: event.page_id.as_ref().map_or("", PageId::as_str),
         key: event.key,
         occurred_at: event.occurred_at,
-        received_at: event.received_at,
+        entry_time: event.entry_time,
+        receipt: Receipt::at(event.received_at),
     };
     let (is_timed_by_receipt, body) = (event.is_timed_by_receipt, event.body.clone());
     Event { is_timed_by_receipt, body, ..recall(&row).unwrap() }

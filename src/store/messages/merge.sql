@@ -1,5 +1,6 @@
--- Content and edit win whole. Sources rank as ContentSource does: 4 comes between 1 and 2. A row without content_key tells
--- no content; its sent_at is a listing's, which counts until something tells the content.
+-- Content and edit win whole. As ContentSource ranks them, sources that tell the content (0, 1, 4) come before those that
+-- only mention the message (2, 3, 5): these have no content_key. Their sent_at is a listing's, which counts until
+-- something tells the content.
 on conflict (user_id, message_key) do update
 set (direction, sent_at, text, attachment_types, source, content_key) = (
         select
@@ -12,12 +13,14 @@ set (direction, sent_at, text, attachment_types, source, content_key) = (
         from (
             select case
                 when (
-                        case excluded.source when 4 then 3 else excluded.source * 2 end,
+                        excluded.content_key is null,
+                        excluded.source,
                         case when excluded.content_key is null then 'infinity' else excluded.sent_at end,
                         coalesce(excluded.content_key, ''),
                         excluded.direction
                     ) < (
-                        case held.source when 4 then 3 else held.source * 2 end,
+                        held.content_key is null,
+                        held.source,
                         case when held.content_key is null then 'infinity' else held.sent_at end,
                         coalesce(held.content_key, ''),
                         held.direction
