@@ -51,7 +51,7 @@ impl House {
         told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Makes a topic and tells its config_id.
+    /// Makes a topic and tells its `config_id`.
     async fn topic(&self, page: &str, title: &str) -> String {
         let put = ["topics", "put", "--page", page, "--title", title, "--describe", "What is new"];
         let told = self.told(&[&put[..], &["--image-ratio", "SQUARE", "--button-type", "ALLOW"]].concat()).await;

@@ -80,7 +80,7 @@ enum Command {
         #[arg(long)]
         show: bool,
     },
-    /// Upload a file for a page, and wait for its attachment_id
+    /// Upload a file for a page, and wait for its attachment
     Upload {
         #[command(flatten)]
         config: ConfigFile,

@@ -21,6 +21,7 @@ use crate::telemetry;
 const LOOK: &str = "look at sobot-hook topics list";
 
 /// What to do with topics.
+#[expect(clippy::doc_markdown, reason = "the help prints these comments as they are")]
 #[derive(Debug, Subcommand)]
 pub enum Topics {
     /// List the topics that Sobot has
@@ -52,6 +53,7 @@ pub enum Topics {
 }
 
 /// A topic as it is to be.
+#[expect(clippy::doc_markdown, reason = "the help prints these comments as they are")]
 #[derive(Debug, Args)]
 pub struct Wanted {
     /// The page whose topic it is; cannot be changed later

@@ -27,7 +27,7 @@ pub struct Wanted {
     /// What it is
     #[arg(long = "type", value_name = "TYPE")]
     kind: Kind,
-    /// How long to wait for the attachment_id, such as 90s or 5m
+    /// How long to wait for the attachment, such as 90s or 5m
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     wait: Duration,
     /// Print both ids as JSON
