@@ -104,6 +104,18 @@ fn every_endpoint_of_sobot_that_is_asked_is_listed() {
 }
 
 #[test]
+fn every_command_that_is_named_exists() {
+    // What the reference lists is compared with the program elsewhere.
+    let reference = include_str!("../docs/reference.md");
+    for row in table("Sobot: endpoints") {
+        for command in code(row[2]) {
+            let is_there = [" ", "`"].iter().any(|end| reference.contains(&format!("| `sobot-hook {command}{end}")));
+            assert!(is_there, "{command}");
+        }
+    }
+}
+
+#[test]
 fn every_code_of_sobot_is_listed_with_its_variant() {
     let rows = table("Sobot: codes");
     let listed = rows.iter().filter_map(|row| Some((code(row[0]).next()?.to_owned(), code(row[1]).next()?.to_owned())));

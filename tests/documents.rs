@@ -83,13 +83,23 @@ fn every_configuration_key_is_listed_with_its_default() {
     assert_eq!(listed.collect::<BTreeMap<_, _>>(), keys.collect());
 }
 
-/// What `--help` lists under this title: the first word of each line.
+/// What `--help` lists under this title: the first word of each line. Nothing if there is no such title.
 fn help(arguments: &[&str], title: &str) -> BTreeSet<String> {
     let output = program().args(arguments).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    let (_, lines) = help.split_once(&format!("{title}:\n")).unwrap();
+    let Some((_, lines)) = help.split_once(&format!("\n{title}:\n")) else { return BTreeSet::new() };
     let lines = lines.lines().take_while(|line| !line.is_empty());
     lines.filter_map(|line| line.split([' ', ',']).find(|word| word.len() > 2)).map(str::to_owned).collect()
+}
+
+/// The words of a command, or of each command below it.
+fn commands_of(command: &str) -> Vec<Vec<String>> {
+    let below = help(&[command], "Commands");
+    if below.is_empty() && command != "help" {
+        return vec![vec![command.to_owned()]];
+    }
+    let below = below.into_iter().filter(|word| word != "help");
+    below.map(|word| vec![command.to_owned(), word]).collect()
 }
 
 #[test]
@@ -98,14 +108,17 @@ fn every_command_is_listed_with_its_options() {
     for row in table("| command | does |") {
         let words: Vec<&str> = code(row[0]).next().unwrap().split([' ', '[', ']']).collect();
         let options = words.iter().filter(|word| word.starts_with("--")).map(|option| (*option).to_owned());
-        listed.insert(words[1].to_owned(), options.collect::<BTreeSet<_>>());
+        let is_name = |word: &&&str| !word.is_empty() && word.chars().all(|character| character.is_ascii_lowercase());
+        let name: Vec<&str> = words.iter().skip(1).take_while(is_name).copied().collect();
+        listed.insert(name.join(" "), options.collect::<BTreeSet<_>>());
     }
     let mut commands = BTreeMap::new();
     for command in help(&[], "Commands") {
-        if command != "help" {
-            let options = help(&[&command], "Options").into_iter().filter(|option| option.starts_with("--"));
+        for words in commands_of(&command) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let options = help(&words, "Options").into_iter().filter(|option| option.starts_with("--"));
             let own = options.filter(|option| !["--config", "--help"].contains(&option.as_str())).collect();
-            commands.insert(command, own);
+            commands.insert(words.join(" "), own);
         }
     }
     assert_eq!(listed, commands);

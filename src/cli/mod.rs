@@ -1,15 +1,22 @@
 //! The command line: one file a command, or a few that belong together.
 
+mod asked_once;
 mod backfill;
 mod config_file;
 mod erase;
 mod heal;
 mod ids;
+mod optin;
+mod rows;
 mod send;
 mod serve;
 mod spool;
 mod state;
+mod subscribers;
 mod time;
+mod token;
+mod topics;
+mod upload;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
@@ -81,6 +88,30 @@ enum Command {
         #[command(flatten)]
         look: heal::Look,
     },
+    /// Say until when Sobot's token is valid, fetching one if none is
+    Token {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Print the token alone: a secret
+        #[arg(long)]
+        show: bool,
+    },
+    /// Upload a file for a page, and wait for its attachment
+    Upload {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        wanted: upload::Wanted,
+    },
+    /// List, put or delete subscription topics
+    #[command(subcommand)]
+    Topics(topics::Topics),
+    /// List subscribers, or take over Sobot's lists of them
+    #[command(subcommand)]
+    Subscribers(subscribers::Subscribers),
+    /// Ask a customer whether to subscribe to a topic
+    #[command(subcommand)]
+    Optin(optin::Optin),
     /// Remove a person from the journal, the state, the quarantine and the spool
     Erase {
         #[command(flatten)]
@@ -112,6 +143,11 @@ impl Cli {
             Command::Send { config, message } => send::run(&config.load()?, *message).await,
             Command::Backfill { config, wanted } => backfill::run(&config.load()?, wanted).await,
             Command::Heal { config, look } => heal::run(&config.load()?, look).await,
+            Command::Token { config, show } => token::run(&config.load()?, show).await,
+            Command::Upload { config, wanted } => upload::run(&config.load()?, wanted).await,
+            Command::Topics(command) => topics::run(command).await,
+            Command::Subscribers(command) => subscribers::run(command).await,
+            Command::Optin(command) => optin::run(command).await,
             Command::Erase { config, whom } => erase::run(&config.load()?, whom).await,
             Command::Spool(file) => spool::show(&file.load()?),
             Command::Healthcheck(file) => serve::healthcheck(&file.load()?).await,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::store::{Session, Store, StoreError};
+use crate::event::Event;
+use crate::store::{Batch, Session, Store, StoreError};
 
 /// Events a transaction, to begin with.
 const PART_EVENTS: usize = 1_000;
@@ -51,6 +52,15 @@ pub async fn in_parts<T>(
         }
     }
     Ok(left.into_iter().next())
+}
+
+/// A part of events in one transaction.
+///
+/// # Errors
+/// Nothing of it is stored.
+pub async fn store_part(session: &mut Session, part: &[Event]) -> Result<(), StoreError> {
+    let batch = Batch { events: part.iter().collect(), quarantined: Vec::new() };
+    session.commit(&batch).await.map(drop)
 }
 
 async fn try_again<T>(

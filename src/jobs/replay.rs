@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::parts::in_parts;
+use super::parts::{in_parts, store_part};
 use crate::dialect::webhook;
-use crate::event::Event;
-use crate::store::{Batch, Session, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Which bodies to try.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,9 +54,4 @@ pub async fn replay(
         }
     }
     Ok(summary)
-}
-
-async fn store_part(session: &mut Session, part: &[Event]) -> Result<(), StoreError> {
-    let batch = Batch { events: part.iter().collect(), quarantined: Vec::new() };
-    session.commit(&batch).await.map(drop)
 }

@@ -55,4 +55,5 @@ pub use schema::Schema;
 pub use session::Session;
 pub use shadow::{Difference, Rebuild, Scope};
 pub use sobot_token::SharedToken;
+pub use subscriptions::{SubscribedTopic, Subscriber};
 pub use views::{Table, View};

@@ -24,6 +24,19 @@ pub struct Listed<T> {
     pub total_count: Option<u64>,
 }
 
+impl<T> Listed<T> {
+    /// The number of the page to ask for next, if there is one.
+    ///
+    /// # Errors
+    /// It is not beyond the page that was asked for: such a list has no end.
+    pub fn next_after(&self, asked_page_no: u32) -> Result<Option<u32>, SobotError> {
+        match self.next_page_no {
+            Some(next) if next <= asked_page_no => Err(SobotError::Unreadable("its list does not go on")),
+            next => Ok(next),
+        }
+    }
+}
+
 /// The answer's JSON, if it tells of success.
 ///
 /// # Errors

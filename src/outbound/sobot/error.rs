@@ -59,6 +59,17 @@ impl Invalid {
 }
 
 impl SobotError {
+    /// Whether what was asked once may have been done all the same: it left, and no certain answer came.
+    pub fn may_have_been_done(&self) -> bool {
+        match self {
+            Self::Call(error) => !matches!(error, CallError::NotConnected { .. }),
+            Self::Http(status) => !(400..500).contains(status) || *status == 408,
+            Self::Unreadable(_) => true,
+            Self::Refused(refusal) => refusal.code == Code::SystemError,
+            Self::NotConfigured | Self::Invalid(_) | Self::Shelf(_) => false,
+        }
+    }
+
     /// Whether the same question may well be answered in a moment.
     pub fn is_passing(&self) -> bool {
         match self {

@@ -39,19 +39,25 @@ struct Body<'a> {
     timezone: Option<&'a str>,
 }
 
+impl OptIn {
+    /// The request's body. It holds no token.
+    pub fn request(&self) -> impl Serialize {
+        Body {
+            appid: self.page_id.as_str(),
+            title: self.topic.as_str(),
+            recipient_id: self.user_id.as_str(),
+            describe: self.describe.as_deref(),
+            image_url: self.image_url.as_deref(),
+            image_ratio: self.image_ratio.as_deref(),
+            button_type: self.button_type.as_deref(),
+            timezone: self.timezone.as_deref(),
+        }
+    }
+}
+
 impl Sobot {
     /// Sends an opt-in message, once (`POST send_opt_in_message`), in its turn under `sobot.sends_per_second`.
     pub async fn send_opt_in_message(&self, optin: &OptIn) -> SendOutcome {
-        let body = Body {
-            appid: optin.page_id.as_str(),
-            title: optin.topic.as_str(),
-            recipient_id: optin.user_id.as_str(),
-            describe: optin.describe.as_deref(),
-            image_url: optin.image_url.as_deref(),
-            image_ratio: optin.image_ratio.as_deref(),
-            button_type: optin.button_type.as_deref(),
-            timezone: optin.timezone.as_deref(),
-        };
-        self.send_once("send_opt_in_message", &body).await
+        self.send_once("send_opt_in_message", &optin.request()).await
     }
 }

@@ -1,11 +1,15 @@
 //! `subscriptions`: the latest word on each topic.
 
+mod list;
+
 use chrono::{DateTime, Utc};
 
 use crate::ids::{PageId, Topic, UserId};
 use crate::state::Subscription;
 use crate::store::row::{RowType, row};
 use crate::store::state_table::StateTable;
+
+pub use list::{SubscribedTopic, Subscriber};
 
 pub const TABLE: StateTable = StateTable {
     name: "subscriptions",

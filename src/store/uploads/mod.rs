@@ -60,4 +60,14 @@ impl Store {
         .await?;
         Ok(())
     }
+
+    /// What an upload has become (`attachment_id`); none before its callback.
+    ///
+    /// # Errors
+    /// PostgreSQL is away.
+    pub async fn attachment_of(&self, track_id: &TrackId) -> Result<Option<String>, StoreError> {
+        let attachment_id =
+            sqlx::query_scalar!("select attachment_id from upload_status where track_id = $1", track_id.as_str());
+        Ok(attachment_id.fetch_optional(&self.pool).await?.flatten())
+    }
 }
