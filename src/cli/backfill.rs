@@ -21,13 +21,13 @@ use crate::telemetry;
 /// Which conversations are wanted.
 #[derive(Debug, Args)]
 pub struct Wanted {
-    /// The page, with a token in graph.page_tokens
+    /// The page, with a token in `graph.page_tokens`
     #[arg(long, value_name = "PAGE")]
     page: String,
     /// Where the conversations are held
     #[arg(long, value_enum, default_value = "messenger")]
     platform: Place,
-    /// The Instagram account behind the page, as in the column page_id; with --platform instagram
+    /// The Instagram account behind the page, as in the column `page_id`; with --platform instagram
     #[arg(long, value_name = "ID", required_if_eq("platform", "instagram"))]
     account: Option<String>,
     /// Only the conversation with this customer

@@ -17,7 +17,7 @@ use crate::telemetry;
 /// Who is to be erased.
 #[derive(Debug, Args)]
 pub struct Whom {
-    /// The customer's id (PSID, or Instagram-scoped id), as in the column user_id
+    /// The customer's id (PSID, or Instagram-scoped id), as in the column `user_id`
     #[arg(long, value_name = "USER", required_unless_present = "unsent", conflicts_with = "unsent")]
     user: Option<String>,
     /// Instead of a person what messages said that were taken back

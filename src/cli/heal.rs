@@ -19,7 +19,7 @@ use crate::telemetry;
 /// What to compare.
 #[derive(Debug, Args)]
 pub struct Look {
-    /// Only this page; else every page with a token in graph.page_tokens
+    /// Only this page; else every page with a token in `graph.page_tokens`
     #[arg(long, value_name = "PAGE")]
     page: Option<String>,
     /// Since then, such as 2026-05-01 or 2026-05-01T08:00:00+08:00; else since the last look
@@ -42,7 +42,7 @@ pub async fn run(config: &Config, look: Look) -> Result<()> {
     let graph = Graph::new(&config.graph, Patience::default()).map_err(|error| ConfigError(error.to_string()))?;
     let pages: Vec<PageId> = page.map_or_else(|| graph.pages().cloned().collect(), |page| vec![page]);
     if pages.is_empty() {
-        return Err(ConfigError("no page has an access token; set it in graph.page_tokens".to_owned()).into());
+        return Err(ConfigError("no page has an access token; set it in `graph.page_tokens`".to_owned()).into());
     }
     telemetry::log::start(&config.log)?;
     let database = open_migrated(config).await?;

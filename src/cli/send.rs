@@ -47,10 +47,10 @@ pub struct Message {
     /// A file with type and payload as in Sobot's document, such as a template; - for standard input
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// RESPONSE, UPDATE or MESSAGE_TAG
+    /// `RESPONSE`, `UPDATE` or `MESSAGE_TAG`
     #[arg(long, value_name = "TYPE")]
     messaging_type: Option<String>,
-    /// ACCOUNT_UPDATE, CONFIRMED_EVENT_UPDATE, HUMAN_AGENT or POST_PURCHASE_UPDATE
+    /// `ACCOUNT_UPDATE`, `CONFIRMED_EVENT_UPDATE`, `HUMAN_AGENT` or `POST_PURCHASE_UPDATE`
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
     /// The same key for the same customer is the same message, however often it is asked for

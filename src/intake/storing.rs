@@ -280,7 +280,7 @@ async fn commit(session: &mut Session, units: &[Unit<'_>]) -> Result<(), StoreEr
             Err(StoreError::Conflict(_) | StoreError::Lost(_) | StoreError::NoMonth | StoreError::Outdated)
                 if tries < TRIES =>
             {
-                tries += 1
+                tries += 1;
             }
             // It is the affair of some row: find it.
             Err(StoreError::NoMonth) => return Err(StoreError::Refused(StoreError::NoMonth.to_string())),

@@ -112,14 +112,14 @@ pub(super) async fn write(
     erasures: &Erasures,
     batch: &Batch<'_>,
 ) -> Result<Committed, StoreError> {
-    let is_erased = |event: &&Event| erasures.cover(event);
-    if !batch.events.iter().any(|event| is_erased(&event)) {
+    let is_erased = |event: &Event| erasures.cover(event);
+    if !batch.events.iter().any(|event| is_erased(event)) {
         return write_all(connection, months, erasures.generation, batch).await;
     }
     let events = batch.events.iter().copied().filter(|event| !is_erased(event)).collect();
     let rest = Batch { events, quarantined: batch.quarantined.clone() };
     let mut fates = write_all(connection, months, erasures.generation, &rest).await?.fates.into_iter();
-    let fate = |event| if is_erased(event) { Some(Fate::Erased) } else { fates.next() };
+    let fate = |event: &&Event| if is_erased(event) { Some(Fate::Erased) } else { fates.next() };
     Ok(Committed { fates: batch.events.iter().filter_map(fate).collect() })
 }
 

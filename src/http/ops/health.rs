@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::clock;
@@ -54,7 +55,7 @@ async fn ready(State(parts): State<Arc<HealthState>>) -> impl IntoResponse {
         "bytes": waiting.bytes,
         "age_seconds": waiting.age(clock::now()).as_secs(),
     });
-    let clock_skew = parts.intake.clock_skew().map(|skew| skew.as_seconds_f64());
+    let clock_skew = parts.intake.clock_skew().map(TimeDelta::as_seconds_f64);
     let mut report =
         json!({ "database": state, "migrations": migrations, "clock_skew_seconds": clock_skew, "spool": spool });
     if let Some(advice) = advice {

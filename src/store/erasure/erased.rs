@@ -25,9 +25,9 @@ impl AddAssign for Erased {
 /// Commits a step, or takes back what was only to be counted.
 pub async fn end(step: Transaction<'_, Postgres>, is_dry_run: bool) -> Result<(), StoreError> {
     if is_dry_run {
-        step.rollback().await?
+        step.rollback().await?;
     } else {
-        step.commit().await?
+        step.commit().await?;
     }
     Ok(())
 }
