@@ -2,6 +2,7 @@
 //! Meta gives them.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
@@ -168,7 +169,7 @@ impl Past<'_> {
                 let mids = messages.iter().map(|message| &message.mid);
                 self.store.known_messages(self.page_id, user_id, mids).await?
             }
-            None => Default::default(),
+            None => HashSet::default(),
         };
         let mut new = Vec::new();
         for message in messages {
