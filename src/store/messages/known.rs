@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::message_key;
+use super::key::message_key;
 use crate::ids::{Mid, PageId, UserId};
 use crate::store::error::StoreError;
 use crate::store::pool::Store;
