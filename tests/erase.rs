@@ -266,11 +266,11 @@ async fn what_was_taken_back_is_said_no_more_and_its_repetition_neither() {
     let (database, directory) = (Database::create().await, tempfile::tempdir().unwrap());
     let service = Service::start(&database.url);
     let edit = json!({ "message_edit": { "mid": "back", "text": "their secret, too", "num_edit": 1 } });
-    let unsend = json!({ "message": { "mid": "back", "is_deleted": true } });
+    let taken_back = json!({ "message": { "mid": "back", "is_deleted": true } });
     let bodies = [
         message(WHO, PAGE, "back", AT, "their secret"),
         envelope(PAGE, &event(WHO, PAGE, AT + 1, &edit)),
-        envelope(PAGE, &event(WHO, PAGE, AT + 2, &unsend)),
+        envelope(PAGE, &event(WHO, PAGE, AT + 2, &taken_back)),
         message(WHO, PAGE, "kept", AT + 3, "said and kept"),
     ];
     post_all(&service, &bodies).await;
@@ -311,13 +311,13 @@ async fn bad_arguments_and_a_missing_schema_are_told() {
 async fn post_until(stop: &AtomicBool, webhook: &Mutex<String>) -> Vec<String> {
     let client = sobot_hook::outbound::client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
     let mut acknowledged = Vec::new();
-    for number in 0.. {
+    let theirs = theirs();
+    for (number, of_theirs) in (0..).zip(theirs.iter().cycle()) {
         if stop.load(SeqCst) {
             return acknowledged;
         }
         let mid = format!("other-{number}");
-        let theirs = theirs();
-        let bodies = [message(OTHER, PAGE, &mid, AT + number, "hello"), theirs[number as usize % theirs.len()].clone()];
+        let bodies = [message(OTHER, PAGE, &mid, AT + number, "hello"), of_theirs.clone()];
         for (body, mid) in bodies.into_iter().zip([Some(mid), None]) {
             let url = webhook.lock().unwrap().clone();
             let answer = client.post(url).body(body).send().await;
@@ -326,7 +326,7 @@ async fn post_until(stop: &AtomicBool, webhook: &Mutex<String>) -> Vec<String> {
             }
         }
     }
-    unreachable!("numbers do not end")
+    unreachable!("they do not end")
 }
 
 #[tokio::test(flavor = "multi_thread")]
