@@ -2,7 +2,7 @@
 //!
 //! Guarantees: [`Spool::append`] answers `Ok` for a body only after it is in the file and the file is on disk
 //! (SQLite in WAL mode with `synchronous = full`, one fsync for all bodies of a call). A body leaves only by
-//! [`Spool::remove`], or because somebody is erased ([`rewrite`]); then its bytes are overwritten. What is damaged is set aside in a directory of its own, never deleted; what can still be
+//! [`Spool::remove`], or because somebody is erased ([`rewrite()`]); then its bytes are overwritten. What is damaged is set aside in a directory of its own, never deleted; what can still be
 //! read of it goes on.
 //!
 //! Limits: `max_bytes` of bodies plus [`ENTRY_BYTES`] for each; beyond it, and on a full or broken disk,
