@@ -271,7 +271,7 @@ async fn without_a_connection_or_a_token_a_message_is_not_sent() {
     let server = MockServer::start().await;
     Mock::given(path(TOKEN)).respond_with(refusal("210001")).mount(&server).await;
     let outcome = client(&server.uri()).send(&text("?")).await;
-    assert!(matches!(&outcome, SendOutcome::NotSent(SobotError::Refused(_))), "{outcome:?}");
+    assert!(matches!(&outcome, SendOutcome::NotSent(SobotError::NoToken(_))), "{outcome:?}");
     assert_eq!(asked(&server).await, 0);
 }
 

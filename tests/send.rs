@@ -191,7 +191,7 @@ async fn a_thousand_messages_arrive_at_most_once_and_the_unknown_ones_settle_by_
     }
     let base = lossy(house.sobot.url()).await;
     let environment = House::environment(&base, &[]);
-    let is_open = "select count(*) from outbox where status = 'waiting' or claimed_until is not null";
+    let is_open = "select count(*) from outbox where status = 'waiting' or claimed_until > now()";
     let mut service = Service::start_with(&house.database.url, &environment);
     let mut kills = 0;
     for share in 1..=5 {

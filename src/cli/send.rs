@@ -185,7 +185,10 @@ async fn outcome(store: &Store, sobot: &Arc<Sobot>, number: i64) -> Result<Entry
             worker = lead.map(|lead| Worker::new(store.clone(), Arc::clone(sobot), lead));
         }
         match &mut worker {
-            Some(worker) => drop(worker.step().await?),
+            Some(worker) => {
+                let rest = worker.step().await?;
+                tokio::time::sleep(rest.min(PAUSE)).await;
+            }
             None => tokio::time::sleep(PAUSE).await,
         }
     }

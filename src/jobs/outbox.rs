@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock;
 use crate::config::Secret;
 use crate::dialect::sobot as told;
 use crate::event::Event;
 use crate::ids::{PageId, Topic, UserId};
-use crate::outbound::sobot::{Recipient, SendOutcome, SendRequest, Sent, Sobot, SobotError};
+use crate::outbound::sobot::{Code, Recipient, Refusal, SendOutcome, SendRequest, Sent, Sobot, SobotError};
 use crate::store::{Batch, Claimed, Lead, Session, Store, StoreError};
 use crate::telemetry::metrics::{self, SendResult};
 
@@ -32,6 +32,9 @@ const EVIDENCE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Requests under way at a time. How many a second leave is another matter: `sobot.sends_per_second`.
 const UNDER_WAY: usize = 16;
+
+/// Less than the time for which a message is claimed: two minutes.
+const LONGEST: Duration = Duration::from_secs(110);
 
 /// A message that could not leave for so long is given up: whoever asked for it has other plans by now.
 const MAX_AGE: TimeDelta = TimeDelta::hours(24);
@@ -94,23 +97,33 @@ impl Worker {
             let settled = self.lead.settle_unknown().await?;
             metrics::sent(SendResult::Settled, settled);
         }
-        let mut under_way = JoinSet::new();
+        let (mut under_way, started) = (JoinSet::new(), Instant::now());
         loop {
-            let claimed = self.lead.claim(UNDER_WAY - under_way.len()).await?;
+            // Others wait for evidence, and whoever leads for itself for its own message.
+            let is_time_up = started.elapsed() >= EVIDENCE_INTERVAL;
+            let claimed = if is_time_up { Vec::new() } else { self.lead.claim(UNDER_WAY - under_way.len()).await? };
             for claimed in claimed {
                 let (store, sobot) = (self.store.clone(), Arc::clone(&self.sobot));
                 under_way.spawn(send(store, sobot, claimed));
             }
-            let Some(done) = under_way.join_next().await else { return Ok(PAUSE) };
+            let Some(done) = under_way.join_next().await else {
+                return Ok(if is_time_up { Duration::ZERO } else { PAUSE });
+            };
             // A task that panicked leaves its message unknown.
             let Ok(Done { claimed, outcome }) = done else { continue };
-            if self.settle(&claimed, outcome).await? == Next::Rest {
-                while let Some(done) = under_way.join_next().await {
-                    if let Ok(Done { claimed, outcome }) = done {
-                        self.settle(&claimed, outcome).await?;
+            match self.settle(&claimed, outcome).await {
+                Ok(Next::GoOn) => {}
+                // What is under way comes to its end first: cut off, it would be unknown.
+                ended => {
+                    while let Some(done) = under_way.join_next().await {
+                        if let Ok(Done { claimed, outcome }) = done
+                            && let Err(error) = self.settle(&claimed, outcome).await
+                        {
+                            tracing::warn!(%error, id = claimed.id, "what became of a message could not be written");
+                        }
                     }
+                    return ended.map(|_| REST);
                 }
-                return Ok(REST);
             }
         }
     }
@@ -126,8 +139,12 @@ impl Worker {
     async fn settle(&mut self, claimed: &Claimed, outcome: SendOutcome) -> Result<Next, StoreError> {
         match outcome {
             SendOutcome::Sent(sent) => {
-                self.journal(claimed, &sent).await?;
-                self.lead.settle_sent(claimed.id, sent.mid.as_ref()).await?;
+                // Of somebody who has been erased meanwhile nothing is written down.
+                if self.store.outbox_entry(claimed.id).await?.is_some() {
+                    let journaled = self.journal(claimed, &sent).await;
+                    self.lead.settle_sent(claimed.id, sent.mid.as_ref()).await?;
+                    journaled?;
+                }
                 metrics::sent(SendResult::Sent, 1);
                 tracing::info!(id = claimed.id, "sent");
             }
@@ -171,15 +188,25 @@ enum Next {
 }
 
 fn may_pass(error: &SobotError, created_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    let is_passing = error.is_passing() || matches!(error, SobotError::Shelf(_));
+    let is_token = |refusal: &Refusal| matches!(refusal.code, Code::TokenMissing | Code::TokenInvalid);
+    let is_passing = match error {
+        // Whoever stands before Sobot lets nothing through at the moment; or the token is another's affair.
+        SobotError::Shelf(_) | SobotError::NoToken(_) | SobotError::Http(_) => true,
+        SobotError::Refused(refusal) => is_token(refusal),
+        error => error.is_passing(),
+    };
     is_passing && now - created_at < MAX_AGE
 }
 
 async fn send(store: Store, sobot: Arc<Sobot>, claimed: Claimed) -> Done {
-    let outcome = match addressed(&store, &claimed).await {
-        Ok(request) => sobot.send(&request).await,
-        Err(error) => SendOutcome::NotSent(error),
+    let sending = async {
+        match addressed(&store, &claimed).await {
+            Ok(request) => sobot.send(&request).await,
+            Err(error) => SendOutcome::NotSent(error),
+        }
     };
+    let late = |_| SendOutcome::Unknown { why: SobotError::Unreadable("it has not come in time"), answer: None };
+    let outcome = timeout(LONGEST, sending).await.unwrap_or_else(late);
     Done { claimed, outcome }
 }
 

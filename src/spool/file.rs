@@ -225,7 +225,9 @@ impl File {
                     transaction.execute("delete from entries where id = ?", [entry.id])?;
                 } else {
                     let update = "update entries set body = ?, check_sum = ? where id = ?";
-                    transaction.execute(update, params![&body[..], check_sum(&body), entry.id])?;
+                    // What was damaged stays recognisable as such.
+                    let sum = if entry.is_intact { check_sum(&body) } else { [0; 8] };
+                    transaction.execute(update, params![&body[..], sum, entry.id])?;
                 }
             }
             if dry_run { transaction.rollback()? } else { transaction.commit()? }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::envelope;
+use super::found::Found;
 use crate::event::{Event, Person, Receipt};
 use crate::json::{Document, names, without_name};
 
@@ -19,14 +20,18 @@ pub fn without(person: &Person, body: &Bytes, received_at: DateTime<Utc>) -> Byt
     };
     let found = envelope::find_all(&document);
     let receipt = Receipt::at(received_at);
-    let theirs = found.iter().filter(|found| {
-        let event = envelope::read(found, receipt);
-        is_theirs(person, &event, found.json.source())
-    });
-    let theirs: Vec<Range<usize>> = theirs.map(|found| found.json.place()).collect();
+    let is_person = |found: &&Found<'_>| {
+        // A callback that stands around events has members of its own; the events are found by themselves.
+        let own = found.own_members.as_ref().and_then(|members| std::str::from_utf8(members).ok());
+        is_theirs(person, &envelope::read(found, receipt), own.unwrap_or(found.json.source()))
+    };
+    let theirs: Vec<&Found<'_>> = found.iter().filter(is_person).collect();
     if theirs.len() == found.len() {
         return Bytes::new();
     }
+    // What holds others as well stays; the id is taken out of it below.
+    let theirs = theirs.into_iter().filter(|found| found.own_members.is_none());
+    let theirs: Vec<Range<usize>> = theirs.map(|found| found.json.place()).collect();
     let rest = if theirs.is_empty() { body.clone() } else { Bytes::from(cut(document.text(), theirs)) };
     without_name(&rest, name).unwrap_or(rest)
 }
@@ -92,6 +97,10 @@ mod tests {
         ] {
             assert_eq!(left(&envelope(&messaging)), envelope(&rest));
         }
+        let around = |messaging: &str| {
+            format!(r#"{{"track_id":"t","attachment_id":"a","entry":[{{"id":"1","messaging":{messaging}}}]}}"#)
+        };
+        assert_eq!(left(&around(&format!("[{theirs},{other}]"))), around(&format!("[{other}]")));
         let entries = |alone: &str| {
             format!(r#"{{"entry":[{{"id":"1","messaging":{alone}}},{{"id":"1","messaging":[{other}]}}]}}"#)
         };

@@ -23,6 +23,9 @@ pub enum SobotError {
     /// An answer with a status of success that is not what the document describes.
     #[error("Sobot's answer is not what its document describes: {0}")]
     Unreadable(&'static str),
+    /// Without one nothing can be asked; it is no affair of the message.
+    #[error("no token can be had: {0}")]
+    NoToken(Box<SobotError>),
     /// The token that all processes share cannot be read or kept.
     #[error("the token that all processes share cannot be had: {0}")]
     Shelf(String),
@@ -66,7 +69,7 @@ impl SobotError {
             Self::Http(status) => !(400..500).contains(status) || *status == 408,
             Self::Unreadable(_) => true,
             Self::Refused(refusal) => refusal.code == Code::SystemError,
-            Self::NotConfigured | Self::Invalid(_) | Self::Shelf(_) => false,
+            Self::NotConfigured | Self::Invalid(_) | Self::NoToken(_) | Self::Shelf(_) => false,
         }
     }
 

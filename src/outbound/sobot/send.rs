@@ -58,7 +58,7 @@ impl Sobot {
         self.until_it_may_send().await;
         match self.call(&request).await {
             Ok(answer) => outcome(answer),
-            Err(Failure::Token(error)) => SendOutcome::NotSent(error),
+            Err(Failure::Token(error)) => SendOutcome::NotSent(SobotError::NoToken(Box::new(error))),
             Err(Failure::Call(error @ CallError::NotConnected { .. })) => SendOutcome::NotSent(error.into()),
             Err(Failure::Call(error)) => SendOutcome::Unknown { why: error.into(), answer: None },
         }

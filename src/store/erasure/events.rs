@@ -27,11 +27,14 @@ pub async fn erase(
     key: Option<&Key>,
 ) -> Result<Erased, StoreError> {
     let mut transaction = connection.begin().await?;
-    let deleted = delete_own(&mut transaction, month, person).await?;
+    let deleted = delete_own(&mut transaction, month, person, None).await?;
     if let Some(key) = key {
         remember_own(&mut transaction, person, key, &deleted).await?;
     }
-    let mut erased = erase_mentions(&mut transaction, month, person).await?;
+    let (mut erased, of_nobody) = erase_mentions(&mut transaction, month, person).await?;
+    if let Some(key) = key {
+        remember(&mut transaction, "", key, &of_nobody).await?;
+    }
     erased.deleted += deleted.len() as u64;
     end(transaction, key.is_none()).await?;
     Ok(erased)
@@ -45,13 +48,20 @@ struct Deleted {
     is_timed_by_receipt: bool,
 }
 
-async fn delete_own(connection: &mut PgConnection, month: &str, person: &Person) -> Result<Vec<Deleted>, StoreError> {
+async fn delete_own(
+    connection: &mut PgConnection,
+    month: &str,
+    person: &Person,
+    after: Option<DateTime<Utc>>,
+) -> Result<Vec<Deleted>, StoreError> {
     let delete = format!(
         "delete from {month}
-         where user_id = $1 and ($2::text is null or page_id = $2)
+         where user_id = $1
+           and ($2::text is null or page_id = $2)
+           and ($3::timestamptz is null or occurred_at > $3)
          returning event_key, occurred_at, occurred_at = received_at"
     );
-    let delete = sqlx::query(AssertSqlSafe(delete)).bind(person.user_id.as_str()).bind(page(person));
+    let delete = sqlx::query(AssertSqlSafe(delete)).bind(person.user_id.as_str()).bind(page(person)).bind(after);
     let deleted = |row: PgRow| -> sqlx::Result<Option<Deleted>> {
         let Ok(key) = row.try_get::<Vec<u8>, _>(0)?.try_into() else { return Ok(None) };
         Ok(Some(Deleted { key: EventKey(key), occurred_at: row.try_get(1)?, is_timed_by_receipt: row.try_get(2)? }))
@@ -77,26 +87,34 @@ async fn remember_own(
     .execute(&mut *connection)
     .await?;
     let timeless: Vec<_> = deleted.iter().filter(|event| event.is_timed_by_receipt).map(|event| event.key).collect();
-    for event in &timeless {
-        sqlx::query!(
-            "delete from first_receipts where user_id = $1 and event_key = $2",
-            person.user_id.as_str(),
-            &event.0[..]
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    remember(connection, person, key, &timeless).await
+    remember(connection, person.user_id.as_str(), key, &timeless).await
 }
 
-/// Remembers events that a repetition could bring back, and has every session read it.
-pub async fn remember(
+/// Erases what a person has done since the erasure began, so that journal and state say the same. Only for the moment in
+/// which nobody else writes.
+pub async fn erase_latest(
     connection: &mut PgConnection,
     person: &Person,
     key: &Key,
+    begun_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let deleted = delete_own(connection, "events", person, Some(begun_at)).await?;
+    remember_own(connection, person, key, &deleted).await
+}
+
+/// Remembers events of a user, or of nobody (''), that a repetition could bring back, and has every session read it.
+pub async fn remember(
+    connection: &mut PgConnection,
+    user_id: &str,
+    key: &Key,
     events: &[EventKey],
 ) -> Result<(), StoreError> {
-    let hashes: Vec<_> = events.iter().map(|event| key.event(&person.user_id, *event).to_vec()).collect();
+    for event in events {
+        let forget =
+            sqlx::query!("delete from first_receipts where user_id = $1 and event_key = $2", user_id, &event.0[..]);
+        forget.execute(&mut *connection).await?;
+    }
+    let hashes: Vec<_> = events.iter().map(|event| key.event(user_id, *event).to_vec()).collect();
     let remember = sqlx::query!("insert into erased_events select unnest($1::bytea[]) on conflict do nothing", &hashes);
     remember.execute(&mut *connection).await?;
     // Also for a time that was moved.
@@ -104,7 +122,11 @@ pub async fn remember(
 }
 
 /// Rows of nobody or of others in which the id stands: the former are deleted, in the latter the id is replaced.
-async fn erase_mentions(connection: &mut PgConnection, month: &str, person: &Person) -> Result<Erased, StoreError> {
+async fn erase_mentions(
+    connection: &mut PgConnection,
+    month: &str,
+    person: &Person,
+) -> Result<(Erased, Vec<EventKey>), StoreError> {
     let select = format!(
         "select occurred_at, event_key, user_id, body::text, raw, envelope
          from {month}
@@ -126,9 +148,10 @@ async fn erase_mentions(connection: &mut PgConnection, month: &str, person: &Per
             mentions.extend(Mention::read(&row, person.user_id.as_str())?);
         }
     }
-    let mut erased = Erased::default();
+    let (mut erased, mut of_nobody) = (Erased::default(), Vec::new());
     for mention in mentions {
         if mention.user_id.is_empty() {
+            of_nobody.extend(mention.event_key.clone().try_into().ok().map(EventKey));
             let delete = format!("delete from {month} where occurred_at = $1 and event_key = $2 and user_id = ''");
             let delete = sqlx::query(AssertSqlSafe(delete)).bind(mention.occurred_at).bind(mention.event_key);
             erased.deleted += delete.execute(&mut *connection).await?.rows_affected();
@@ -147,7 +170,7 @@ async fn erase_mentions(connection: &mut PgConnection, month: &str, person: &Per
             erased.changed += update.execute(&mut *connection).await?.rows_affected();
         }
     }
-    Ok(erased)
+    Ok((erased, of_nobody))
 }
 
 /// A row in which the id stands, as it is to be.

@@ -50,8 +50,9 @@ impl Key {
         self.user(&person.user_id, person.page_id.as_ref())
     }
 
-    pub fn event(&self, user_id: &UserId, key: EventKey) -> Hash {
-        self.hash(&[b"event", user_id.as_str().as_bytes(), &key.0])
+    /// Of an event of a user, or of nobody ('').
+    pub fn event(&self, user_id: &str, key: EventKey) -> Hash {
+        self.hash(&[b"event", user_id.as_bytes(), &key.0])
     }
 
     fn hash(&self, parts: &[&[u8]]) -> Hash {
@@ -86,10 +87,16 @@ impl Erasures {
 
     /// Whether an event must not come back: somebody told it before they were erased, or it was erased itself.
     pub fn cover(&self, event: &Event) -> bool {
-        let Some(user_id) = event.user_id.as_ref().filter(|_| self.generation > 0) else { return false };
+        if self.generation == 0 {
+            return false;
+        }
+        let user = event.user_id.as_ref().map_or("", UserId::as_str);
+        if !self.events.is_empty() && self.events.contains(&self.key.event(user, event.key)) {
+            return true;
+        }
+        let Some(user_id) = &event.user_id else { return false };
         let of_page = |page_id| self.users.get(&self.key.user(user_id, page_id));
         let until = of_page(None).max(event.page_id.as_ref().and_then(|page_id| of_page(Some(page_id))));
         until.is_some_and(|until| event.occurred_at <= *until)
-            || (!self.events.is_empty() && self.events.contains(&self.key.event(user_id, event.key)))
     }
 }

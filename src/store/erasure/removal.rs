@@ -34,6 +34,7 @@ pub struct Erasure {
     person: Person,
     key: Key,
     is_dry_run: bool,
+    begun_at: DateTime<Utc>,
 }
 
 impl Store {
@@ -45,8 +46,9 @@ impl Store {
     pub async fn begin_erasure(&self, person: Person, is_dry_run: bool) -> Result<Erasure, StoreError> {
         let mut connection = self.connect().await?;
         connection.execute(SETTINGS).await?;
+        let begun_at = sqlx::query_scalar!(r#"select now() as "now!""#).fetch_one(&mut connection).await?;
         let key = if is_dry_run { Key::default() } else { limited(tombstone::lay(&mut connection, &person)).await? };
-        Ok(Erasure { connection, person, key, is_dry_run })
+        Ok(Erasure { connection, person, key, is_dry_run, begun_at })
     }
 }
 
@@ -64,7 +66,7 @@ impl Erasure {
     /// # Errors
     /// PostgreSQL is away, or the role may not.
     pub async fn erase_month(&mut self, month: &str) -> Result<Erased, StoreError> {
-        let Self { connection, person, key, is_dry_run } = self;
+        let Self { connection, person, key, is_dry_run, .. } = self;
         limited(events::erase(connection, month, person, (!*is_dry_run).then_some(key))).await
     }
 
@@ -77,7 +79,13 @@ impl Erasure {
     }
 
     async fn erase_tables(&mut self) -> Result<Vec<(&'static str, u64)>, StoreError> {
-        let mut transaction = self.connection.begin().await?;
+        let mut transaction = if self.is_dry_run {
+            self.connection.begin().await?
+        } else {
+            let mut transaction = tombstone::alone(&mut self.connection).await?;
+            events::erase_latest(&mut transaction, &self.person, &self.key, self.begun_at).await?;
+            transaction
+        };
         let mut tables = Vec::new();
         let of_users = TABLES.iter().filter(|table| table.key.contains(&"user_id")).map(|table| table.name);
         for table in of_users.chain(["outbox", "backfills", "gaps"]) {
@@ -94,7 +102,7 @@ impl Erasure {
             let keys =
                 keys.into_iter().filter_map(|row| row.event_key.try_into().ok().map(EventKey)).collect::<Vec<_>>();
             if !self.is_dry_run {
-                events::remember(&mut transaction, &self.person, &self.key, &keys).await?;
+                events::remember(&mut transaction, user_id, &self.key, &keys).await?;
             }
         }
         end(transaction, self.is_dry_run).await?;

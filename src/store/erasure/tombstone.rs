@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, Postgres, Transaction};
 use tokio::time::sleep;
 
 use super::hashes::Key;
 use crate::event::Person;
+use crate::ids::PageId;
 use crate::store::error::StoreError;
 
 /// Writers queue behind whoever waits for their lock: so it is waited for shortly, and often.
@@ -30,6 +31,14 @@ pub async fn lay(connection: &mut PgConnection, person: &Person) -> Result<Key, 
     )
     .execute(&mut *transaction)
     .await?;
+    // What waits to be sent to them is sent no more.
+    sqlx::query!(
+        "delete from outbox where user_id = $1 and ($2::text is null or page_id = $2) and status = 'waiting'",
+        person.user_id.as_str(),
+        person.page_id.as_ref().map(PageId::as_str)
+    )
+    .execute(&mut *transaction)
+    .await?;
     transaction.commit().await?;
     await_writers(connection).await?;
     Ok(key)
@@ -41,19 +50,28 @@ pub async fn raise(connection: &mut PgConnection) -> Result<Key, StoreError> {
     Ok(raised.fetch_one(connection).await?.into())
 }
 
+/// Its mere success tells that nobody is writing who had begun before.
 async fn await_writers(connection: &mut PgConnection) -> Result<(), StoreError> {
-    for _ in 1..LOCK_TRIES {
-        match lock(connection).await {
-            Err(StoreError::Held) => sleep(LOCK_PAUSE).await,
-            outcome => return outcome,
-        }
-    }
-    lock(connection).await
+    Ok(alone(connection).await?.rollback().await?)
 }
 
-/// Its mere success tells that nobody is writing who had begun before.
-async fn lock(connection: &mut PgConnection) -> Result<(), StoreError> {
+/// A transaction during which nobody else writes to the journal. Writers wait for it, so it must be short.
+pub async fn alone(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, StoreError> {
+    for _ in 1..LOCK_TRIES {
+        let mut transaction = connection.begin().await?;
+        let is_free = match transaction.execute(LOCK).await.map_err(StoreError::from) {
+            Ok(_) => true,
+            Err(StoreError::Held) => false,
+            Err(error) => return Err(error),
+        };
+        transaction.rollback().await?;
+        if is_free {
+            break;
+        }
+        sleep(LOCK_PAUSE).await;
+    }
+    // Just now it was free.
     let mut transaction = connection.begin().await?;
     transaction.execute(LOCK).await?;
-    Ok(transaction.rollback().await?)
+    Ok(transaction)
 }

@@ -4,14 +4,12 @@
 //! A repetition of such an event is passed over by its hash, like those of erased people. Messages that are taken back
 //! later are the affair of the next time.
 
-use std::borrow::Cow;
-
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::erased::{Erased, end};
 use super::removal::{SETTINGS, limited, months};
 use super::tombstone;
-use crate::ids::{EventKey, PageId, UserId};
+use crate::ids::{EventKey, PageId};
 use crate::store::error::StoreError;
 use crate::store::pool::Store;
 
@@ -65,7 +63,6 @@ impl UnsentErasure {
         if !redacted.is_empty() && !self.is_dry_run {
             let key = tombstone::raise(&mut transaction).await?;
             let hashes = redacted.into_iter().filter_map(|(user_id, event_key)| {
-                let user_id = UserId::try_from(Cow::from(user_id)).ok()?;
                 Some(key.event(&user_id, EventKey(event_key.try_into().ok()?)).to_vec())
             });
             let hashes: Vec<_> = hashes.collect();
@@ -98,6 +95,22 @@ impl UnsentErasure {
             self.page_id.as_ref().map(PageId::as_str)
         );
         let messages = empty.execute(&mut *transaction).await?.rows_affected();
+        sqlx::query!(
+            "
+            update outbox
+            set request = '{}'
+            from messages
+            where outbox.user_id = messages.user_id
+              and outbox.page_id = messages.page_id
+              and outbox.mid = messages.mid
+              and outbox.status = 'sent'
+              and messages.deleted_at is not null
+              and ($1::text is null or messages.page_id = $1)
+            ",
+            self.page_id.as_ref().map(PageId::as_str)
+        )
+        .execute(&mut *transaction)
+        .await?;
         end(transaction, self.is_dry_run).await?;
         Ok(messages)
     }

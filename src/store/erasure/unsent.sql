@@ -6,7 +6,7 @@ set body = case
         when container = 'backfill' then jsonb_set(
             body, '{message}', (body -> 'message') - array['message', 'attachments', 'shares', 'sticker', 'story', 'reactions']
         )
-        when body ? 'message_edit' then jsonb_set(body, '{message_edit}', (body -> 'message_edit') - 'text')
+        when body #>> '{message,mid}' is null then jsonb_set(body, '{message_edit}', (body -> 'message_edit') - 'text')
         else jsonb_set(
             body, '{message}',
             (
@@ -33,9 +33,13 @@ where message.user_id = event.user_id
         when 'api' then body -> 'request' <> '{}'
         when 'backfill' then (body -> 'message') ?| array['message', 'attachments', 'shares', 'sticker', 'story', 'reactions']
         when 'messaging' then body #> '{message_edit,text}' is not null
-            or exists (select from jsonb_object_keys(body -> 'message') as key where key not in ('mid', 'is_echo', 'is_deleted', 'app_id'))
+            or exists (select from jsonb_object_keys(
+                case jsonb_typeof(body -> 'message') when 'object' then body -> 'message' end
+            ) as key where key not in ('mid', 'is_echo', 'is_deleted', 'app_id'))
         when 'standby' then body #> '{message_edit,text}' is not null
-            or exists (select from jsonb_object_keys(body -> 'message') as key where key not in ('mid', 'is_echo', 'is_deleted', 'app_id'))
+            or exists (select from jsonb_object_keys(
+                case jsonb_typeof(body -> 'message') when 'object' then body -> 'message' end
+            ) as key where key not in ('mid', 'is_echo', 'is_deleted', 'app_id'))
         else false
     end
 returning event.user_id, event.event_key

@@ -21,14 +21,16 @@ impl Lead {
                     user_id, page_id, idempotency_key, attempted_at,
                     coalesce(request #>> '{payload,text}', case when request ->> 'type' = 'text' then request ->> 'payload' end) as text,
                     case when request ->> 'type' <> 'text' then request ->> 'type' end as attachment_types,
-                    id
+                    id, status
                 from outbox
-                where status = 'unknown' and (claimed_until is null or claimed_until < now())
+                where (status = 'unknown' and (claimed_until is null or claimed_until < now()))
+                   -- Sent, and Sobot did not tell its mid: the first echo is its own.
+                   or (status = 'sent' and mid is null and attempted_at > now() - interval '1 day')
             ),
             asked as (
                 select
                     *,
-                    row_number() over (partition by user_id, page_id, text, attachment_types order by id) as turn
+                    row_number() over (partition by user_id, page_id, text, attachment_types order by status, id) as turn
                 from unknown
             ),
             told as (
@@ -46,7 +48,7 @@ impl Lead {
                   )
             )
             update outbox
-            set status = 'sent', mid = told.mid, error = null, claimed_until = null, settled_at = now()
+            set status = 'sent', mid = told.mid, error = null, claimed_until = null, settled_at = coalesce(outbox.settled_at, now())
             from asked
             join told using (user_id, idempotency_key, turn)
             where outbox.user_id = asked.user_id and outbox.idempotency_key = asked.idempotency_key
@@ -68,7 +70,15 @@ impl Lead {
                 join messages as message using (user_id, page_id)
                 where message.direction = 'outbound'
                   and message.sent_at is null
-                  and message.delivered_at between unknown.attempted_at and unknown.attempted_at + interval '1 day'
+                  and message.delivered_at between unknown.attempted_at and unknown.attempted_at + interval '10 minutes'
+                  and not exists (
+                      select from outbox as other
+                      where other.user_id = unknown.user_id
+                        and other.page_id = unknown.page_id
+                        and other.status = 'sent'
+                        and other.mid is null
+                        and other.attempted_at > unknown.attempted_at - interval '1 day'
+                  )
                   and not exists (
                       select from outbox as other where other.user_id = message.user_id and other.mid = message.mid
                   )

@@ -23,9 +23,11 @@ impl Store {
         let mut connection = self.connect().await?;
         let taken = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1) as "is_taken!""#, LOCK);
         if taken.fetch_one(&mut connection).await? {
-            // Whoever led before has ended: its requests under way are as unknown as they will ever be.
+            // Whoever led before has ended, as a rule; or only its connection has, and a request is still under way.
             let release = sqlx::query!(
-                "update outbox set claimed_until = null where status = 'unknown' and claimed_until is not null"
+                "update outbox
+                 set claimed_until = least(claimed_until, now() + interval '20 seconds')
+                 where status = 'unknown' and claimed_until is not null"
             );
             release.execute(&mut connection).await?;
             return Ok(Some(Lead { connection }));
