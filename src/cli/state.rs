@@ -24,8 +24,9 @@ pub async fn migrate(config: &Config) -> Result<()> {
 pub async fn open_migrated(config: &Config) -> Result<Database> {
     let database = Database::open_beside(config).await?;
     if let Err(problem) = database.store.require_current().await {
+        let place = database.store.place();
         database.close().await;
-        return Err(problem.into());
+        return Err(anyhow::Error::from(problem).context(format!("the database {place} (database.url) cannot be used")));
     }
     Ok(database)
 }

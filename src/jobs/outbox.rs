@@ -16,8 +16,8 @@ use crate::clock;
 use crate::config::Secret;
 use crate::dialect::sobot as told;
 use crate::event::Event;
-use crate::ids::{PageId, Topic, UserId};
-use crate::outbound::sobot::{Code, Recipient, Refusal, SendOutcome, SendRequest, Sent, Sobot, SobotError};
+use crate::ids::{Mid, PageId, Topic, UserId};
+use crate::outbound::sobot::{Code, Invalid, Recipient, Refusal, SendOutcome, SendRequest, Sent, Sobot, SobotError};
 use crate::store::{Batch, Claimed, Lead, Session, Store, StoreError};
 use crate::telemetry::metrics::{self, SendResult};
 
@@ -224,15 +224,15 @@ async fn addressed(store: &Store, claimed: &Claimed) -> Result<SendRequest, Sobo
 
 /// Why nothing can be sent to a topic.
 #[must_use]
-pub fn not_subscribed() -> crate::outbound::sobot::Invalid {
-    crate::outbound::sobot::Invalid::new("topic", "the user has no valid subscription to it")
+pub fn not_subscribed() -> Invalid {
+    Invalid::new("topic", "the user has no valid subscription to it")
 }
 
 fn event(claimed: &Claimed, sent: &Sent) -> Option<Event> {
     let page_id = PageId::try_from(Cow::from(&claimed.page_id)).ok()?;
     let user_id = UserId::try_from(Cow::from(&claimed.user_id)).ok()?;
     let request = claimed.request.to_string();
-    let mid = sent.mid.as_ref().map(crate::ids::Mid::as_str);
+    let mid = sent.mid.as_ref().map(Mid::as_str);
     told::sent(&told::Sent { page_id: &page_id, user_id: &user_id, mid, request: &request, answered_at: clock::now() })
         .ok()
 }

@@ -32,7 +32,8 @@ pub async fn erase(
         remember_own(&mut transaction, person, key, &deleted).await?;
     }
     let (mut erased, of_nobody) = erase_mentions(&mut transaction, month, person).await?;
-    if let Some(key) = key {
+    // Without need every session would read the hashes anew.
+    if let Some(key) = key.filter(|_| !of_nobody.is_empty()) {
         remember(&mut transaction, "", key, &of_nobody).await?;
     }
     erased.deleted += deleted.len() as u64;
